@@ -42,7 +42,7 @@ class Digest:
         return self.raw.hex()
 
     @classmethod
-    def from_hex(cls, text: str) -> Self:
+    def from_hex(cls, text: object) -> Self:
         """Read 64 lower-case hexadecimal digits.
 
         Raises:

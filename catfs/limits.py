@@ -24,4 +24,23 @@ of its view, so they never go stale on their own; libfuse has no value for `for 
 JSON_BYTES_MAX = 1 << 30
 """Largest JSON file that is read back, in bytes: a manifest of several million entries."""
 
+LOWER_DESCRIPTORS_MAX = 256
+"""Most descriptors of lower directories, and of lower files, that one session keeps open at once:
+both together stay below the usual soft limit of 1,024 for a process."""
+
+FRESH_INODE_FIRST = 1 << 48
+"""First inode number for what does not exist below. Lower inode numbers keep their value when they
+are smaller, which those of every common file system are; and the sum of both stays exact in JSON
+readers that know only doubles (2**53)."""
+
+LOG_BUFFER_BYTES = 256 * 1024
+"""Bytes of log records held in memory before they are written out in one call."""
+
+RELEASE_BYTES_MIN = 64 * 1024
+"""Smallest run of the data file whose space is given back when nothing refers to it, in bytes: below
+that the system call costs more than the space is worth."""
+
+PROCESS_DESCRIPTORS_MAX = 64
+"""Most /proc entries of writing processes that are kept open at once."""
+
 assert PATH_CHUNK_BYTES + NAME_BYTES_MAX < 4096

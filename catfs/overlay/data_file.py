@@ -1,0 +1,80 @@
+"""The session's data file: the one file that holds every new byte of a session.
+
+New bytes are appended, so that writes that follow each other in a file of the view follow each
+other here too. Bytes that are overwritten while they still belong to one file are replaced in
+place, so that a database rewriting its pages does not grow the data file without end.
+"""
+
+import os
+
+from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate
+
+
+class DataFile:
+    """An open data file.
+
+    Args:
+        descriptor: Opened for reading and writing; the caller closes it.
+        size: Bytes that are already in use, for a session that continues.
+    """
+
+    def __init__(self, descriptor: int, size: int = 0) -> None:
+        self.descriptor = descriptor
+        self.size = size
+
+    def append(self, data: bytes | memoryview) -> int:
+        """Add bytes at the end.
+
+        Returns:
+            Their position.
+
+        Raises:
+            OSError: as of the system, ENOSPC among them; then nothing counts as added.
+        """
+        position = self.size
+        self.write(position, data)
+        self.size = position + len(data)
+        return position
+
+    def write(self, position: int, data: bytes | memoryview) -> None:
+        """Replace bytes in place.
+
+        Raises:
+            OSError: as of the system.
+        """
+        written = os.pwrite(self.descriptor, data, position)
+        while written < len(data):
+            written += os.pwrite(self.descriptor, memoryview(data)[written:], position + written)
+
+    def read(self, position: int, length: int) -> bytes:
+        """Give exactly `length` bytes.
+
+        Raises:
+            OSError: as of the system.
+            EOFError: when the file ends before them, so somebody cut it.
+        """
+        data = os.pread(self.descriptor, length, position)
+        while len(data) < length:
+            more = os.pread(self.descriptor, length - len(data), position + len(data))
+            if not more:
+                raise EOFError(
+                    f"the data file ends at {position + len(data)}, expected {position + length} bytes"
+                )
+            data += more
+        return data
+
+    def release(self, position: int, length: int) -> None:
+        """Give the space of bytes that nothing refers to any more back to the file system.
+
+        Raises:
+            OSError: EOPNOTSUPP where the file system cannot.
+        """
+        fallocate(self.descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, position, length)
+
+    def sync(self) -> None:
+        """Make everything written so far durable.
+
+        Raises:
+            OSError: as of the system; it is never tried again.
+        """
+        os.fdatasync(self.descriptor)

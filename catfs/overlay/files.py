@@ -1,0 +1,261 @@
+"""File content and open handles: reading, writing, cutting and punching by ranges.
+
+A file of the lower is never copied: as long as it is unchanged it is read there, and once it is
+changed only the changed ranges lie in the data file.
+"""
+
+import os
+import stat
+from errno import EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP
+
+from catfs.limits import FILE_BYTES_MAX, RELEASE_BYTES_MIN
+from catfs.linux import (
+    FALLOC_FL_KEEP_SIZE,
+    FALLOC_FL_PUNCH_HOLE,
+    FALLOC_FL_ZERO_RANGE,
+)
+from catfs.overlay.extents import Extents, Source
+from catfs.overlay.nodes import Actor, Directory, File, Node
+from catfs.overlay.state import Handle, ViewState
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+class Files(ViewState):
+    """The operations on content. Each one is applied whole, or raises OSError and changes nothing."""
+
+    def open(self, ino: int, flags: int, actor: Actor) -> int:
+        """Open a regular file.
+
+        Args:
+            flags: The flags of open(2); with O_TRUNC the file is emptied.
+
+        Returns:
+            The number of the handle.
+
+        Raises:
+            OSError: EISDIR, EINVAL for other kinds, ESTALE.
+        """
+        node = self._file(ino)
+        if flags & os.O_TRUNC and node.size:
+            self.truncate(node, 0, actor)
+        return self.open_handle(node, actor, flags)
+
+    def release(self, number: int) -> None:
+        """Close a handle of any kind.
+
+        Raises:
+            OSError: ESTALE when it is not open.
+        """
+        handle = self.handle(number)
+        del self.handles[number]
+        handle.node.opens -= 1
+        self.drop_if_unused(handle.node)
+
+    def read(self, number: int, offset: int, length: int) -> bytes:
+        """Read through a handle; fewer bytes than wanted only at the end of the file.
+
+        Raises:
+            OSError: ESTALE, or as reading the lower or the data file raises.
+        """
+        handle = self.handle(number)
+        node = self._file_of(handle)
+        if not node.was_read and node.origin is not None:
+            node.was_read = True
+            self.record("read", self.place_of(node), node, handle.actor, self.clock())
+        return self.read_content(node, offset, length)
+
+    def read_content(self, node: File, offset: int, length: int) -> bytes:
+        """Read a file of the view without a handle and without a trace."""
+        if node.extents is None:
+            assert node.origin is not None
+            return self.domains[node.origin.domain].lower.read(node.origin, offset, length)
+        parts = [self._read_piece(node, *piece) for piece in node.extents.pieces(offset, length)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_piece(self, node: File, source: Source, position: int, length: int) -> bytes:
+        if source is Source.HOLE:
+            return bytes(length)
+        if source is Source.DATA:
+            return self.data.read(position, length)
+        assert node.origin is not None
+        return self.domains[node.origin.domain].lower.read(node.origin, position, length)
+
+    def write(self, number: int, offset: int, data: bytes, actor: Actor | None = None) -> int:
+        """Write through a handle.
+
+        Args:
+            actor: On whose behalf, where the transport knows; else who opened the handle.
+
+        Returns:
+            The number of bytes written: all of them.
+
+        Raises:
+            OSError: ESTALE, EFBIG, ENOSPC and others of the data file's file system.
+        """
+        handle = self.handle(number)
+        node = self._file_of(handle)
+        actor = actor or handle.actor
+        if offset + len(data) > FILE_BYTES_MAX:
+            raise _error(EFBIG)
+        if not data:
+            return 0
+        extents = node.extents or own_extents(node)
+        position = extents.data_position(offset, len(data))
+        if position is None:
+            position = self.data.append(data)
+        else:
+            self.data.write(position, data)
+        now = self.clock()
+        self.place_data(node, offset, len(data), position, now)
+        place = self.place_of(node)
+        self.record("write", place, node, actor, now, offset=offset, length=len(data), data=position)
+        if node.mode & 0o6000 and handle.actor.uid:
+            self._clear_set_id_bits(node, actor, now)
+        return len(data)
+
+    def place_data(self, node: File, offset: int, length: int, position: int, now: int) -> None:
+        """Let a range of a file lie at a position of the data file."""
+        if node.extents is None:
+            node.extents = own_extents(node)
+        node.extents.replace(offset, length, Source.DATA, position)
+        node.mtime = node.ctime = now
+        self.touch_node(node)
+
+    def _clear_set_id_bits(self, node: File, actor: Actor, now: int) -> None:
+        """Take the set-id bits from a file that somebody without privilege changed."""
+        mode = without_set_id_bits(node.mode)
+        if mode != node.mode:
+            node.mode = mode
+            self.record("setattr", self.place_of(node), node, actor, now, mode=mode)
+
+    def truncate(self, node: File, size: int, actor: Actor) -> None:
+        """Cut or extend a file.
+
+        Raises:
+            OSError: EFBIG, EINVAL for a negative size.
+        """
+        if size < 0:
+            raise _error(EINVAL)
+        if size > FILE_BYTES_MAX:
+            raise _error(EFBIG)
+        now = self.clock()
+        if node.extents is None:
+            node.extents = own_extents(node)
+        node.extents.resize(size)
+        node.mtime = node.ctime = now
+        self.touch_node(node)
+        self.record("truncate", self.place_of(node), node, actor, now, length=size)
+        if node.mode & 0o6000 and actor.uid:
+            self._clear_set_id_bits(node, actor, now)
+
+    def fallocate(self, node: File, mode: int, offset: int, length: int, actor: Actor) -> None:
+        """Reserve, zero or punch a range. Reserved space is a hole: nothing is promised to fit later.
+
+        Args:
+            mode: 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE, or ZERO_RANGE with or without KEEP_SIZE.
+
+        Raises:
+            OSError: EINVAL, EFBIG, EOPNOTSUPP for other modes.
+        """
+        if offset < 0 or length <= 0:
+            raise _error(EINVAL)
+        if offset + length > FILE_BYTES_MAX:
+            raise _error(EFBIG)
+        keep = bool(mode & FALLOC_FL_KEEP_SIZE)
+        kind = mode & ~FALLOC_FL_KEEP_SIZE
+        if kind not in {0, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE} or (
+            kind == FALLOC_FL_PUNCH_HOLE and not keep
+        ):
+            raise _error(EOPNOTSUPP)
+        now = self.clock()
+        extents = node.extents = node.extents or own_extents(node)
+        end = offset + length
+        if kind and offset < extents.size:
+            extents.replace(offset, min(end, extents.size) - offset, Source.HOLE)
+        if not keep and end > extents.size:
+            extents.resize(end)
+        node.mtime = node.ctime = now
+        self.touch_node(node)
+        place = self.place_of(node)
+        self.record("fallocate", place, node, actor, now, offset=offset, length=length, mode=mode)
+
+    def discard_content(self, node: Node) -> None:
+        """Give the space of a dropped file back, where it is worth a system call."""
+        if not isinstance(node, File) or node.extents is None:
+            return
+        for _, piece in node.extents.ranges():
+            if piece.source is Source.DATA and piece.length >= RELEASE_BYTES_MIN:
+                self.data.release(piece.position, piece.length)
+
+    def opendir(self, ino: int, actor: Actor) -> int:
+        """Open a directory and give the number of the handle.
+
+        Raises:
+            OSError: ENOTDIR, ESTALE.
+        """
+        return self.open_handle(self.directory(ino), actor, os.O_RDONLY | os.O_DIRECTORY)
+
+    def read_directory(self, number: int, start: int) -> list[tuple[int, bytes, Node]]:
+        """Give the rest of a directory stream.
+
+        The names of a stream are fixed when it is read from its start, so that no change in between
+        makes it skip or repeat one; names that have gone since are left out.
+
+        Args:
+            number: The handle.
+            start: 0, or the position behind the last entry that was taken.
+
+        Returns:
+            (position behind the entry, name, node), `.` and `..` first.
+
+        Raises:
+            OSError: ESTALE, ENOTDIR, or what loading from the lower raises.
+        """
+        handle = self.handle(number)
+        directory = self.directory(handle.node.ino)
+        entries = self.entries(directory)
+        if start == 0 or handle.names is None:
+            handle.names = [b".", b"..", *entries] if directory.nlink else []
+        found: list[tuple[int, bytes, Node]] = []
+        for position in range(start, len(handle.names)):
+            name = handle.names[position]
+            node = _dot_entry(directory, position) if position < 2 else entries.get(name)
+            if node is not None:
+                found.append((position + 1, name, node))
+        return found
+
+    def _file(self, ino: int) -> File:
+        node = self.node(ino)
+        if isinstance(node, File):
+            return node
+        raise _error(EISDIR if isinstance(node, Directory) else EINVAL)
+
+    @staticmethod
+    def _file_of(handle: Handle) -> File:
+        if not isinstance(handle.node, File):
+            raise _error(EBADF)
+        return handle.node
+
+
+def _dot_entry(directory: Directory, position: int) -> Node:
+    return directory if position == 0 else directory.parent or directory
+
+
+def own_extents(node: File) -> Extents:
+    """Give the ranges of a file whose content is still exactly the lower's."""
+    if node.extents is not None:
+        return node.extents
+    assert node.origin is not None
+    return Extents(node.origin.lower_stat.size, Source.LOWER)
+
+
+def without_set_id_bits(mode: int) -> int:
+    """Take the set-id bits from a mode, as a change by somebody without privilege does.
+
+    Set-gid without group execution means mandatory locking, and stays.
+    """
+    mode &= ~stat.S_ISUID
+    return mode & ~stat.S_ISGID if mode & stat.S_IXGRP else mode

@@ -1,0 +1,154 @@
+"""Who a process is: asked of /proc at its first change, and again whenever it became another program.
+
+A process keeps its id when it executes another program, and an id is given to another process once
+the first is gone. Both show in /proc/PID/stat: the start time tells processes apart, the addresses
+of code and stack move with every execution. One positioned read of a descriptor that stays open
+tells both.
+"""
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from errno import ESRCH
+from pathlib import Path
+
+from catfs.limits import PROCESS_DESCRIPTORS_MAX
+
+_START_TIME, _CODE_START, _STACK_START, _PARENT = 19, 23, 25, 1
+"""Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """What is known of a process.
+
+    Args:
+        pid: Id of the thread that asked, as the kernel reports it.
+        process: Id of the process that the thread belongs to.
+        parent: Id of its parent process.
+        start: When it started, in clock ticks since boot; 0 when it was gone already.
+        exe: Path of its executable; b"" when it cannot be read.
+        argv: Its arguments.
+        cwd: Its working directory; b"" when it cannot be read.
+        uid: Its user id.
+    """
+
+    pid: int
+    process: int = 0
+    parent: int = 0
+    start: int = 0
+    exe: bytes = b""
+    argv: tuple[bytes, ...] = ()
+    cwd: bytes = b""
+    uid: int = 0
+
+
+class Processes:
+    """Tells when a process is new or has become another program.
+
+    Args:
+        proc: Where procfs is mounted.
+    """
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self._proc = proc
+        self._known: OrderedDict[int, tuple[int, tuple[bytes, ...]]] = OrderedDict()
+        self._gone: set[int] = set()
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        while self._known:
+            os.close(self._known.popitem()[1][0])
+
+    def news(self, pid: int) -> ProcessFacts | None:
+        """Say who a process is, if that was not said before.
+
+        Args:
+            pid: A thread id; 0 stands for the kernel and is no process.
+
+        Returns:
+            The facts when it is new or runs another program than last time; else None.
+        """
+        if pid <= 0:
+            return None
+        known = self._known.get(pid)
+        if known is not None:
+            descriptor, signature = known
+            if _signature(descriptor) == signature:
+                self._known.move_to_end(pid)
+                return None
+            os.close(descriptor)
+            del self._known[pid]
+        return self._meet(pid)
+
+    def _meet(self, pid: int) -> ProcessFacts | None:
+        try:
+            descriptor = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            if pid in self._gone:
+                return None
+            self._gone.add(pid)
+            return ProcessFacts(pid)
+        self._gone.discard(pid)
+        fields = _stat_fields(descriptor)
+        self._known[pid] = (descriptor, _signature_of(fields))
+        if len(self._known) > PROCESS_DESCRIPTORS_MAX:
+            os.close(self._known.popitem(last=False)[1][0])
+        return self._facts(pid, fields)
+
+    def _facts(self, pid: int, fields: list[bytes]) -> ProcessFacts:
+        base = Path(self._proc, str(pid))
+        status = _read(base / "status")
+        arguments = _read(base / "cmdline")
+        return ProcessFacts(
+            pid=pid,
+            process=_status_number(status, b"Tgid:", pid),
+            parent=int(fields[_PARENT]) if len(fields) > _PARENT else 0,
+            start=int(fields[_START_TIME]) if len(fields) > _START_TIME else 0,
+            exe=_link(base / "exe"),
+            argv=tuple(arguments.removesuffix(b"\0").split(b"\0")) if arguments else (),
+            cwd=_link(base / "cwd"),
+            uid=_status_number(status, b"Uid:", 0),
+        )
+
+
+def _stat_fields(descriptor: int) -> list[bytes]:
+    """Give the fields of /proc/PID/stat behind the command name; none when the process is gone."""
+    try:
+        text = os.pread(descriptor, 1024, 0)
+    except OSError as error:
+        if error.errno == ESRCH:
+            return []
+        raise
+    return text[text.rfind(b")") + 2 :].split()
+
+
+def _signature_of(fields: list[bytes]) -> tuple[bytes, ...]:
+    if len(fields) <= _STACK_START:
+        return ()
+    return (fields[_START_TIME], fields[_CODE_START], fields[_STACK_START])
+
+
+def _signature(descriptor: int) -> tuple[bytes, ...]:
+    return _signature_of(_stat_fields(descriptor))
+
+
+def _status_number(status: bytes, key: bytes, default: int) -> int:
+    for line in status.splitlines():
+        if line.startswith(key):
+            return int(line.split()[1])
+    return default
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _link(path: Path) -> bytes:
+    try:
+        return os.readlink(os.fsencode(path))
+    except OSError:
+        return b""

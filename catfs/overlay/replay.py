@@ -1,0 +1,188 @@
+"""Replay: make a view again from the lower and the log alone.
+
+The view that comes out must have the root of the view that wrote the log. That is the check that no
+write escaped the trace, and how a session gets its state back.
+"""
+
+import stat
+from collections.abc import Iterable
+
+from catfs.errors import FormatError, printable
+from catfs.overlay.attributes import AttributeChanges
+from catfs.overlay.nodes import Actor, Directory, File, Node
+from catfs.overlay.view import View
+from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+
+
+class ReplayError(FormatError):
+    """The log cannot be followed: a record does not fit what the records before it led to.
+
+    Args:
+        record: The record.
+        problem: Why it does not fit.
+    """
+
+    def __init__(self, record: WriteRecord, problem: str) -> None:
+        super().__init__(f"record {record.seq} ({record.op} {printable(record.path)})", problem)
+        self.record = record
+
+
+def replay(records: Iterable[Record], view: View) -> None:
+    """Apply the records of a log, in order, to a fresh view of the same lower.
+
+    Args:
+        records: The records, from the first.
+        view: A view whose trace takes nothing down and whose clock is `ReplayClock.now`.
+
+    Raises:
+        ReplayError: at the first record that does not fit.
+    """
+    clock = view.clock
+    assert isinstance(clock, ReplayClock)
+    player = _Player(view)
+    for record in records:
+        if isinstance(record, ProcessRecord) or record.op == "read":
+            continue
+        clock.time = record.t
+        try:
+            player.apply(record)
+        except OSError as error:
+            raise ReplayError(record, error.strerror or str(error)) from error
+
+
+class ReplayClock:
+    """A clock that stands at the time of the record being applied."""
+
+    def __init__(self) -> None:
+        self.time = 0
+
+    def __call__(self) -> int:
+        """Give the time of the record being applied, in nanoseconds since 1970."""
+        return self.time
+
+
+class _Player:
+    """Applies records, remembering which node each inode number of the log stands for."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._nodes: dict[int, Node] = {}
+
+    def apply(self, record: WriteRecord) -> None:
+        getattr(self, f"_{record.op}")(record)
+
+    def _node(self, record: WriteRecord) -> Node:
+        """Give the node that a record is about."""
+        node = self._nodes.get(record.ino)
+        if node is None:
+            node = self._view.resolve(record.domain, record.path)
+            if node is None:
+                raise ReplayError(record, "there is no such file at this point of the log")
+            self._nodes[record.ino] = node
+        return node
+
+    def _file(self, record: WriteRecord) -> File:
+        node = self._node(record)
+        if not isinstance(node, File):
+            raise ReplayError(record, "expected a regular file")
+        return node
+
+    def _parent(self, record: WriteRecord, path: bytes) -> tuple[int, bytes]:
+        """Give the inode number of the directory of a path, and the last name."""
+        above, _, name = path.rpartition(b"/")
+        directory = self._view.resolve(record.domain, above)
+        if not isinstance(directory, Directory):
+            raise ReplayError(record, f"there is no directory {printable(above)} at this point of the log")
+        return directory.ino, name
+
+    @staticmethod
+    def _actor(record: WriteRecord) -> Actor:
+        """Give an actor whose privileges change nothing that the log does not say."""
+        return Actor(record.pid, record.numbers.get("uid", 0), record.numbers.get("gid", 0))
+
+    def _made(self, record: WriteRecord, node: Node) -> None:
+        """Remember a new node; its owner and mode are exactly what the log says."""
+        node.uid, node.gid = record.number("uid"), record.number("gid")
+        if "mode" in record.numbers:
+            node.mode = stat.S_IFMT(node.mode) | stat.S_IMODE(record.number("mode"))
+        node.opens += 1  # kept for as long as the replay lasts, like an open file
+        self._nodes[record.ino] = node
+
+    def _create(self, record: WriteRecord) -> None:
+        parent, name = self._parent(record, record.path)
+        self._made(record, self._view.create(parent, name, record.number("mode"), self._actor(record)))
+
+    def _mkdir(self, record: WriteRecord) -> None:
+        parent, name = self._parent(record, record.path)
+        self._made(record, self._view.mkdir(parent, name, record.number("mode"), self._actor(record)))
+
+    def _mknod(self, record: WriteRecord) -> None:
+        parent, name = self._parent(record, record.path)
+        mode, rdev = record.number("mode"), record.numbers.get("rdev", 0)
+        self._made(record, self._view.mknod(parent, name, mode, rdev, self._actor(record)))
+
+    def _symlink(self, record: WriteRecord) -> None:
+        parent, name = self._parent(record, record.path)
+        self._made(record, self._view.symlink(parent, name, record.text("path2"), self._actor(record)))
+
+    def _link(self, record: WriteRecord) -> None:
+        parent, name = self._parent(record, record.text("path2"))
+        self._view.link(self._node(record).ino, parent, name, self._actor(record))
+
+    def _unlink(self, record: WriteRecord) -> None:
+        self._keep(record)
+        self._view.unlink(*self._parent(record, record.path), self._actor(record))
+
+    def _rmdir(self, record: WriteRecord) -> None:
+        self._keep(record)
+        self._view.rmdir(*self._parent(record, record.path), self._actor(record))
+
+    def _keep(self, record: WriteRecord) -> None:
+        """Keep a node that loses its name: later records may still write to it."""
+        self._node(record).opens += 1
+
+    def _rename(self, record: WriteRecord) -> None:
+        target = self._view.resolve(record.domain, record.text("path2"))
+        if target is not None:
+            target.opens += 1
+        self._node(record)
+        source = self._parent(record, record.path)
+        new = self._parent(record, record.text("path2"))
+        self._view.rename(*source, *new, record.number("flags"), self._actor(record))
+
+    def _write(self, record: WriteRecord) -> None:
+        length = record.number("length")
+        if not length:
+            raise ReplayError(record, "expected a length of at least 1")
+        self._view.place_data(
+            self._file(record), record.number("offset"), length, record.number("data"), record.t
+        )
+
+    def _truncate(self, record: WriteRecord) -> None:
+        self._view.truncate(self._file(record), record.number("length"), Actor(record.pid, 0, 0))
+
+    def _fallocate(self, record: WriteRecord) -> None:
+        offset, length = record.number("offset"), record.number("length")
+        actor = Actor(record.pid, 0, 0)
+        self._view.fallocate(self._file(record), record.number("mode"), offset, length, actor)
+
+    def _setattr(self, record: WriteRecord) -> None:
+        numbers = record.numbers
+        changes = AttributeChanges(
+            mode=numbers.get("mode"),
+            uid=numbers.get("uid"),
+            gid=numbers.get("gid"),
+            atime=numbers.get("atime"),
+            mtime=numbers.get("mtime"),
+        )
+        self._view.setattr(self._known(record), changes, self._actor(record))
+
+    def _setxattr(self, record: WriteRecord) -> None:
+        name, value = record.text("name"), record.text("value")
+        self._view.setxattr(self._known(record), name, value, 0, self._actor(record))
+
+    def _removexattr(self, record: WriteRecord) -> None:
+        self._view.removexattr(self._known(record), record.text("name"), self._actor(record))
+
+    def _known(self, record: WriteRecord) -> int:
+        return self._node(record).ino

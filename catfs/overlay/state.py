@@ -1,0 +1,315 @@
+"""The state of a view: its inodes, its open handles, and how directories come in from the lower.
+
+Everything here is synchronous and needs no lock: one thread owns a view.
+"""
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from errno import EINVAL, ENAMETOOLONG, ENOTDIR, ESTALE
+
+from catfs.clock import Clock, system_clock
+from catfs.limits import FRESH_INODE_FIRST, NAME_BYTES_MAX
+from catfs.overlay.data_file import DataFile
+from catfs.overlay.lower import Lower
+from catfs.overlay.nodes import Actor, Directory, LowerStat, Node, Origin, node_from_lower
+from catfs.overlay.trace import Place, Trace
+
+ROOT_INODE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One domain of a session.
+
+    Args:
+        lower: Its real files.
+        label: Its name in the directory that joins several domains; any name without `/`.
+        reserved: Path in the domain that programs may neither see nor make, or None.
+    """
+
+    lower: Lower
+    label: bytes = b"0"
+    reserved: bytes | None = None
+
+
+class Handle:
+    """An open file or directory.
+
+    Args:
+        node: What is open.
+        actor: Who opened it.
+        flags: The open flags.
+    """
+
+    __slots__ = ("actor", "flags", "names", "node")
+
+    def __init__(self, node: Node, actor: Actor, flags: int) -> None:
+        self.node = node
+        self.actor = actor
+        self.flags = flags
+        self.names: list[bytes] | None = None
+        """For a directory: the names of this stream, fixed when it is read from its start."""
+
+
+class ViewState:
+    """The inodes and handles of a session.
+
+    A session with one domain has that domain's directory as inode 1; a session with several has a
+    directory there that holds one entry per domain.
+
+    Args:
+        domains: The domains, at least one.
+        data: Where new bytes go.
+        trace: Who is told of every change.
+        clock: Where the time comes from.
+        durable: Whether fsync makes the session durable. In a run it does not: nothing of a run is
+            durable before its commit, which makes everything durable together.
+    """
+
+    def __init__(
+        self,
+        domains: Sequence[Domain],
+        data: DataFile,
+        trace: Trace,
+        clock: Clock = system_clock,
+        durable: bool = False,
+    ) -> None:
+        self.domains = tuple(domains)
+        self.data = data
+        self.trace = trace
+        self.clock = clock
+        self.durable = durable
+        self.nodes: dict[int, Node] = {}
+        self.handles: dict[int, Handle] = {}
+        self._fresh_inodes = itertools.count(FRESH_INODE_FIRST)
+        self._fresh_handles = itertools.count(1)
+        self._foreign_inodes: dict[tuple[int, int], int] = {}
+        self.roots: list[Directory] = []
+        stats = [domain.lower.root() for domain in self.domains]
+        self._device = stats[0].dev
+        for index, lower_stat in enumerate(stats):
+            ino = ROOT_INODE if len(stats) == 1 else next(self._fresh_inodes)
+            root = node_from_lower(ino, Origin(None, b"", lower_stat, index))
+            if not isinstance(root, Directory):
+                raise OSError(ENOTDIR, "a domain must be a directory", self.domains[index].label)
+            root.domain = index
+            self.roots.append(root)
+            self.nodes[ino] = root
+        if len(self.roots) > 1:
+            self._join_roots()
+
+    def _join_roots(self) -> None:
+        """Make the directory that holds the roots of several domains."""
+        top = Directory(ROOT_INODE, 0o555, 0, 0, self.clock())
+        top.entries = {}
+        top.nlink = 2 + len(self.roots)
+        for domain, root in zip(self.domains, self.roots, strict=True):
+            top.entries[domain.label] = root
+        self.nodes[ROOT_INODE] = top
+
+    def node(self, ino: int) -> Node:
+        """Give the node with an inode number.
+
+        Raises:
+            OSError: ESTALE when there is none (any more).
+        """
+        try:
+            return self.nodes[ino]
+        except KeyError:
+            raise OSError(ESTALE, os.strerror(ESTALE)) from None
+
+    def directory(self, ino: int) -> Directory:
+        """Give the directory with an inode number.
+
+        Raises:
+            OSError: ESTALE when there is none, ENOTDIR when it is something else.
+        """
+        node = self.node(ino)
+        if not isinstance(node, Directory):
+            raise OSError(ENOTDIR, os.strerror(ENOTDIR))
+        return node
+
+    def entries(self, directory: Directory) -> dict[bytes, Node]:
+        """Give the entries of a directory, loading them from the lower at first use."""
+        if directory.entries is None:
+            directory.entries = self._load(directory)
+        return directory.entries
+
+    def _load(self, directory: Directory) -> dict[bytes, Node]:
+        origin = directory.origin
+        entries: dict[bytes, Node] = {}
+        if origin is None:
+            return entries
+        for name, lower_stat in self.domains[origin.domain].lower.scan(origin):
+            node = self._node_of_lower(Origin(origin, name, lower_stat, origin.domain))
+            node.add_link(directory, name)
+            entries[name] = node
+        return entries
+
+    def _node_of_lower(self, origin: Origin) -> Node:
+        """Give the node for a lower file: the known one for a further hard link, else a new one."""
+        lower_stat = origin.lower_stat
+        ino = self._inode_of_lower(lower_stat)
+        known = self.nodes.get(ino)
+        if known is not None and not isinstance(known, Directory):
+            return known
+        node = node_from_lower(ino, origin)
+        self.nodes[ino] = node
+        return node
+
+    def _inode_of_lower(self, lower_stat: LowerStat) -> int:
+        """Keep the lower's inode number where it is free to be used.
+
+        So tools that remember inode numbers (git's index is one) find their files unchanged.
+        """
+        device, ino = lower_stat.dev, lower_stat.ino
+        if device == self._device and ROOT_INODE < ino < FRESH_INODE_FIRST:
+            return ino
+        key = (device, ino)
+        if key not in self._foreign_inodes:
+            self._foreign_inodes[key] = next(self._fresh_inodes)
+        return self._foreign_inodes[key]
+
+    def fresh_inode(self) -> int:
+        """Give an inode number that was never used."""
+        return next(self._fresh_inodes)
+
+    def lookup(self, parent: int, name: bytes) -> Node | None:
+        """Give what a name in a directory stands for, or None.
+
+        Raises:
+            OSError: ENAMETOOLONG, ENOTDIR, ESTALE, or what the lower raises.
+        """
+        directory = self.directory(parent)
+        if name == b".":
+            return directory
+        if name == b"..":
+            return directory.parent or directory
+        check_name_length(name)
+        return self.entries(directory).get(name)
+
+    def resolve(self, domain: int, path: bytes) -> Node | None:
+        """Give the node at a path of a domain, or None. Symlinks are not followed."""
+        node: Node | None = self.roots[domain]
+        for name in path.split(b"/") if path else ():
+            if not isinstance(node, Directory):
+                return None
+            node = self.entries(node).get(name)
+        return node
+
+    def find_lower_directory(self, domain: int, names: Sequence[bytes]) -> Directory | None:
+        """Give the node of a directory of the lower, wherever the view has it now.
+
+        A directory that was never loaded keeps its names, so it is enough to find the nearest known
+        one above by its inode number and to go down from there.
+
+        Args:
+            domain: Index of the domain.
+            names: The way to it in the lower; empty for the domain itself.
+
+        Returns:
+            The directory; None when the lower or the view has none there any more.
+        """
+        origin = self.roots[domain].origin
+        assert origin is not None
+        chain: list[Directory | None] = [self.roots[domain]]
+        for name in names:
+            origin = Origin(origin, name, origin.lower_stat, domain)
+            lower_stat = self.domains[domain].lower.stat(origin)
+            if lower_stat is None:
+                return None
+            node = self.nodes.get(self._inode_of_lower(lower_stat))
+            chain.append(node if isinstance(node, Directory) else None)
+        deepest = max(index for index, node in enumerate(chain) if node is not None)
+        here = chain[deepest]
+        for name in names[deepest:]:
+            assert here is not None
+            child = self.entries(here).get(name)
+            if not isinstance(child, Directory):
+                return None
+            here = child
+        return here
+
+    def place(self, directory: Directory, name: bytes) -> Place:
+        """Give the path of a name in a directory, as the write log states it."""
+        names = [name]
+        here: Directory | None = directory
+        while here is not None and here.domain is None:
+            names.append(here.name)
+            here = here.parent
+        names.reverse()
+        return Place(0 if here is None or here.domain is None else here.domain, b"/".join(names))
+
+    def place_of(self, node: Node) -> Place:
+        """Give a path of a node: one of its names, or its last one when it has none any more."""
+        if isinstance(node, Directory) and node.domain is not None:
+            return Place(node.domain, b"")
+        if node.parent is not None:
+            return self.place(node.parent, node.name)
+        return Place(*node.last_path) if node.last_path is not None else Place(0, node.name)
+
+    def touch(self, parent: Directory, name: bytes) -> None:
+        """Note that the view may differ from the lower at a name, and so below each of its parents."""
+        here: Directory | None = parent
+        while here is not None and name not in here.touched:
+            here.touched.add(name)
+            name, here = here.name, here.parent
+
+    def touch_node(self, node: Node) -> None:
+        """Note that a node may differ from the lower, at each of its names."""
+        for parent, name in node.links():
+            self.touch(parent, name)
+
+    def record(self, op: str, place: Place, node: Node, actor: Actor, now: int, **details: object) -> None:
+        """Tell the trace of a change; one to a file without a name says that it has none."""
+        if node.nlink == 0 and node.last_path is not None and op not in {"unlink", "rmdir"}:
+            details["unlinked"] = True
+        self.trace.append(op, place, node.ino, actor, now, details)  # type: ignore[arg-type]
+
+    def open_handle(self, node: Node, actor: Actor, flags: int) -> int:
+        """Give the number of a new handle on a node."""
+        number = next(self._fresh_handles)
+        self.handles[number] = Handle(node, actor, flags)
+        node.opens += 1
+        return number
+
+    def handle(self, number: int) -> Handle:
+        """Give an open handle.
+
+        Raises:
+            OSError: ESTALE when it is not open.
+        """
+        try:
+            return self.handles[number]
+        except KeyError:
+            raise OSError(ESTALE, os.strerror(ESTALE)) from None
+
+    def forget(self, ino: int, count: int) -> None:
+        """Drop references that the kernel held; a node that nothing names or uses goes with the last."""
+        node = self.nodes.get(ino)
+        if node is not None:
+            node.lookups = max(0, node.lookups - count)
+            self.drop_if_unused(node)
+
+    def drop_if_unused(self, node: Node) -> None:
+        """Let go of a node that has no name, no handle and no kernel reference."""
+        if node.nlink == 0 and node.lookups == 0 and node.opens == 0 and self.nodes.get(node.ino) is node:
+            del self.nodes[node.ino]
+            self.discard_content(node)
+
+    def discard_content(self, node: Node) -> None:
+        """Give back what a dropped node stored; the part that knows content fills this in."""
+
+
+def check_name_length(name: bytes) -> None:
+    """Refuse a name that no file system takes.
+
+    Raises:
+        OSError: ENAMETOOLONG, or EINVAL when it is empty.
+    """
+    if len(name) > NAME_BYTES_MAX:
+        raise OSError(ENAMETOOLONG, os.strerror(ENAMETOOLONG), name)
+    if not name:
+        raise OSError(EINVAL, "a name cannot be empty")

@@ -1,0 +1,37 @@
+"""The view: the merged directory that programs see.
+
+Rules only. A view knows no kernel types, waits for nothing and gets no path from the root: it is
+asked for a parent inode and a name, answers from memory, and tells the trace of every change.
+One thread owns it. Its parts:
+
+- `state`: inodes, handles, loading from the lower
+- `namespace`: names
+- `files`: content and handles
+- `attributes`: attributes and extended attributes
+"""
+
+from catfs.overlay.attributes import Attributes
+from catfs.overlay.namespace import Namespace
+from catfs.overlay.nodes import Node
+
+
+class View(Namespace, Attributes):
+    """A copy-on-write view of one or more domains; see the modules of its parts for the operations."""
+
+    def getattr(self, ino: int) -> Node:
+        """Give a node with its attributes.
+
+        Raises:
+            OSError: ESTALE when there is none of that number.
+        """
+        return self.node(ino)
+
+    def sync(self) -> None:
+        """Answer an fsync: make data and log durable together, or nothing in a run.
+
+        Raises:
+            OSError: as of the system.
+        """
+        if self.durable:
+            self.data.sync()
+            self.trace.sync()

@@ -1,0 +1,108 @@
+"""The write log as it is written: JSON Lines, one record per change, in the order of the changes.
+
+Records are encoded as they come and written out in blocks; `flush` brings everything to the file,
+`sync` to the disk. What a record holds is in docs/formats/write-log.md.
+"""
+
+import base64
+import contextlib
+import os
+
+import orjson
+
+from catfs.limits import LOG_BUFFER_BYTES
+from catfs.overlay.nodes import Actor
+from catfs.overlay.processes import Processes, ProcessFacts
+from catfs.overlay.trace import Details, Place
+
+
+class WriteLog:
+    """Takes down the changes of a session; a `Trace`.
+
+    Args:
+        descriptor: Opened for appending; the caller closes it.
+        processes: Tells who a process is.
+        sequence: Number of records that the log holds already.
+    """
+
+    def __init__(self, descriptor: int, processes: Processes, sequence: int = 0) -> None:
+        self._descriptor = descriptor
+        self._processes = processes
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self.sequence = sequence
+
+    def append(self, op: str, place: Place, ino: int, actor: Actor, now: int, details: Details) -> None:
+        """Note one change; the process behind it is described first when it is new."""
+        facts = self._processes.news(actor.pid)
+        if facts is not None:
+            self._add({"op": "process", "t": now, **_process_fields(facts)})
+        record: dict[str, object] = {"op": op, "t": now}
+        if place.domain:
+            record["domain"] = place.domain
+        put_bytes(record, "path", place.path)
+        for key, value in details.items():
+            if isinstance(value, bytes):
+                put_bytes(record, key, value)
+            else:
+                record[key] = value
+        record["ino"] = ino
+        record["pid"] = actor.pid
+        self._add(record)
+
+    def _add(self, record: dict[str, object]) -> None:
+        line = orjson.dumps({"seq": self.sequence, **record}, option=orjson.OPT_APPEND_NEWLINE)
+        self.sequence += 1
+        self._pending.append(line)
+        self._pending_bytes += len(line)
+        if self._pending_bytes >= LOG_BUFFER_BYTES:
+            with contextlib.suppress(OSError):  # the change is made: its record waits for the next flush
+                self.flush()
+
+    def flush(self) -> None:
+        """Bring every record so far to the file.
+
+        Raises:
+            OSError: as of the system; what was not written stays pending.
+        """
+        block = b"".join(self._pending)
+        self._pending = [block]
+        while block:
+            block = block[os.write(self._descriptor, block) :]
+            self._pending = [block]
+        self._pending = []
+        self._pending_bytes = 0
+
+    def sync(self) -> None:
+        """Bring every record so far to the disk.
+
+        Raises:
+            OSError: as of the system.
+        """
+        self.flush()
+        os.fdatasync(self._descriptor)
+
+
+def put_bytes(record: dict[str, object], key: str, value: bytes) -> None:
+    """Put bytes into a JSON object: as text where they are UTF-8, else in base64 under `KEY_base64`."""
+    try:
+        record[key] = value.decode()
+    except UnicodeDecodeError:
+        record[f"{key}_base64"] = base64.b64encode(value).decode()
+
+
+def _process_fields(facts: ProcessFacts) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "pid": facts.pid,
+        "process": facts.process,
+        "parent": facts.parent,
+        "start": facts.start,
+        "uid": facts.uid,
+    }
+    put_bytes(fields, "exe", facts.exe)
+    put_bytes(fields, "cwd", facts.cwd)
+    try:
+        fields["argv"] = [argument.decode() for argument in facts.argv]
+    except UnicodeDecodeError:
+        fields["argv_base64"] = [base64.b64encode(argument).decode() for argument in facts.argv]
+    return fields
