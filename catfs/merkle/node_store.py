@@ -1,0 +1,105 @@
+"""Where nodes are kept: an interface, an implementation in memory, and stores laid over each other.
+
+A node is kept whole, tag byte first, under the SHA-256 of exactly those bytes. Any store of bytes by
+SHA-256 can therefore keep nodes without knowing what they are.
+"""
+
+from typing import Protocol
+
+from catfs.digest import Digest
+from catfs.errors import CatfsError
+
+
+class MissingNodeError(CatfsError):
+    """A tree names a node that its store does not hold.
+
+    Args:
+        digest: The digest of the node.
+        place: Which store was asked, for people.
+    """
+
+    def __init__(self, digest: Digest, place: str) -> None:
+        super().__init__(
+            f"{place} does not hold the tree node {digest.hex}",
+            hint="the tree was handed over incompletely, or the store was cleaned too early",
+        )
+        self.digest = digest
+        self.place = place
+
+
+class NodeSource(Protocol):
+    """Something that nodes can be read from."""
+
+    def get(self, digest: Digest) -> bytes:
+        """Give the bytes of a node, tag byte first, whose SHA-256 is the digest.
+
+        Raises:
+            MissingNodeError: when no such node is held.
+            FormatError: when it is held but damaged.
+        """
+        ...
+
+
+class NodeStore(NodeSource, Protocol):
+    """Something that nodes can be read from and written to."""
+
+    def put(self, node: bytes) -> Digest:
+        """Keep a node, given with its tag byte, and give its digest; keeping it twice is no error."""
+        ...
+
+
+class MemoryNodes:
+    """Nodes in a dictionary."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[bytes, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def get(self, digest: Digest) -> bytes:
+        """Give the bytes of a node, tag byte first.
+
+        Raises:
+            MissingNodeError: when it was never put.
+        """
+        try:
+            return self._nodes[digest.raw]
+        except KeyError:
+            raise MissingNodeError(digest, "the memory of this process") from None
+
+    def put(self, node: bytes) -> Digest:
+        """Keep a node and give its digest."""
+        digest = Digest.of(node)
+        self._nodes[digest.raw] = node
+        return digest
+
+
+class LayeredNodes:
+    """A store that writes to its top and reads from the top first, then from what lies below.
+
+    Args:
+        top: Takes every new node.
+        below: Asked in this order for nodes that the top does not hold; never written to.
+    """
+
+    def __init__(self, top: NodeStore, *below: NodeSource) -> None:
+        self._top = top
+        self._layers: tuple[NodeSource, ...] = (top, *below)
+
+    def get(self, digest: Digest) -> bytes:
+        """Give the bytes of a node from the first layer that holds it.
+
+        Raises:
+            MissingNodeError: when no layer holds it.
+        """
+        for layer in self._layers:
+            try:
+                return layer.get(digest)
+            except MissingNodeError:
+                continue
+        raise MissingNodeError(digest, f"none of {len(self._layers)} layered stores")
+
+    def put(self, node: bytes) -> Digest:
+        """Keep a node in the top layer and give its digest."""
+        return self._top.put(node)
