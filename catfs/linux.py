@@ -99,6 +99,8 @@ _OPENAT2_NUMBER: Final = 437
 """The same on every architecture, as for all calls numbered since Linux 5.1."""
 _RENAMEAT2_NUMBERS: Final = {"x86_64": 316, "aarch64": 276, "riscv64": 276, "loongarch64": 276}
 
+_PR_SET_PDEATHSIG: Final = 1
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -120,6 +122,8 @@ _syscall_renameat2 = ctypes.CFUNCTYPE(
     use_errno=True,
 )(("syscall", _LIBC))
 
+_LIBC.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
+_LIBC.prctl.restype = ctypes.c_int
 _LIBC.unshare.argtypes = (ctypes.c_int,)
 _LIBC.unshare.restype = ctypes.c_int
 _LIBC.setns.argtypes = (ctypes.c_int, ctypes.c_int)
@@ -277,6 +281,19 @@ def syncfs(descriptor: int) -> None:
     """
     while _LIBC.syncfs(descriptor) != 0:
         _raise_unless_interrupted("syncfs")
+
+
+def set_parent_death_signal(number: int) -> None:
+    """Ask for a signal when the parent process ends (PR_SET_PDEATHSIG); 0 asks for none.
+
+    Args:
+        number: The signal.
+
+    Raises:
+        OSError: EINVAL when there is no such signal.
+    """
+    if _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0):
+        _raise_unless_interrupted("prctl")
 
 
 def _check_text(call: str, text: bytes | None) -> None:

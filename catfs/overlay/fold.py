@@ -17,7 +17,7 @@ from catfs.merkle import EMPTY_DIRECTORY, NodeStore, Tree, update_directory
 from catfs.overlay.extents import Extents, Source
 from catfs.overlay.nodes import Directory, File, Node, Origin, Symlink
 from catfs.overlay.view import View
-from catfs.records import Entry, Kind, kind_of_mode
+from catfs.records.entry import Entry, Kind, device_digest, kind_of_mode
 
 HardLinks = Mapping[tuple[int, int], list[bytes]]
 """(device, inode) of a lower file with several names -> its paths in the domain."""
@@ -142,9 +142,7 @@ class _Fold:
         if isinstance(node, Symlink):
             target = self._view.link_target(node)
             return Entry(kind, 0o777, len(target), Digest.of(target))
-        if node.rdev:
-            return Entry(kind, mode, 0, Digest.of(device_text(node.rdev)))
-        return Entry(kind, mode)
+        return Entry(kind, mode, 0, device_digest(node.rdev))
 
     def _directory_digest(self, directory: Directory) -> Digest:
         known = self._directories.get(directory)
@@ -168,11 +166,6 @@ def base_missing(origin: Origin) -> MachineError:
         "but not when the base was read",
         hint="something else changes the domain at the same time",
     )
-
-
-def device_text(rdev: int) -> bytes:
-    """Give the text whose digest stands for a device: `major:minor` in decimal."""
-    return b"%d:%d" % (os.major(rdev), os.minor(rdev))
 
 
 def touched_directories(root: Directory) -> Iterator[Directory]:

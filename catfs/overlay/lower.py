@@ -11,11 +11,10 @@ from collections.abc import Collection
 from errno import ENODATA, ENOENT, ENOTDIR, EOPNOTSUPP, EPERM, ESTALE
 from typing import Protocol
 
-from catfs.limits import LOWER_DESCRIPTORS_MAX, PATH_CHUNK_BYTES
-from catfs.linux import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
+from catfs.beneath import open_directory_beneath
+from catfs.limits import LOWER_DESCRIPTORS_MAX
 from catfs.overlay.nodes import LowerStat, Origin
 
-_RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -187,11 +186,11 @@ class DirectoryLower:
         assert origin.parent is not None
         directory = self._directory(origin.parent)
         try:
-            return openat2(directory, origin.name, flags | _FLAGS | os.O_NOATIME, 0, _RESOLVE)
+            return os.open(origin.name, flags | _FLAGS | os.O_NOATIME, dir_fd=directory)
         except OSError as error:
             if error.errno != EPERM:
                 raise
-            return openat2(directory, origin.name, flags | _FLAGS, 0, _RESOLVE)
+            return os.open(origin.name, flags | _FLAGS, dir_fd=directory)
 
     def _directory(self, origin: Origin) -> int:
         """Give a descriptor of a directory, valid until the next call on this lower."""
@@ -215,26 +214,7 @@ class DirectoryLower:
             steps.append(here.name)
             here = here.parent
         steps.reverse()
-        at = self._root if start is None else start
-        opened: int | None = None
-        for chunk in _chunks(steps):
-            following = openat2(at, chunk, os.O_RDONLY | os.O_DIRECTORY | _FLAGS, 0, _RESOLVE)
-            if opened is not None:
-                os.close(opened)
-            at = opened = following
-        assert opened is not None
-        return opened
-
-
-def _chunks(names: list[bytes]) -> list[bytes]:
-    """Join names to paths of at most PATH_CHUNK_BYTES each."""
-    chunks: list[bytes] = []
-    for name in names:
-        if chunks and len(chunks[-1]) + 1 + len(name) <= PATH_CHUNK_BYTES:
-            chunks[-1] += b"/" + name
-        else:
-            chunks.append(name)
-    return chunks
+        return open_directory_beneath(self._root if start is None else start, steps)
 
 
 def _read_xattrs(descriptor: int) -> dict[bytes, bytes]:

@@ -1,5 +1,6 @@
 """What a tree says of one name: its kind, permission bits, size and digest."""
 
+import os
 import stat
 from dataclasses import dataclass
 from enum import Enum
@@ -65,3 +66,12 @@ class Entry:
             raise FormatError("entry", f"expected a mode from 0 to 0o7777, got {self.mode:#o}")
         if self.size < 0:
             raise FormatError("entry", f"expected a size of at least 0, got {self.size}")
+
+
+def device_digest(rdev: int) -> Digest:
+    """Give the digest that stands for a device number: that of the text `major:minor` in decimal.
+
+    Args:
+        rdev: Device number as stat reports it; 0 stands for no device, whose digest is that of nothing.
+    """
+    return Digest.of(b"%d:%d" % (os.major(rdev), os.minor(rdev))) if rdev else EMPTY_DIGEST

@@ -1,0 +1,84 @@
+"""Confinement: the wall around a command, built by bubblewrap.
+
+Everything outside the domains is read-only, /tmp is private, the process sees only its own
+processes, and it holds no capability with which a mount could be changed. As root the capabilities
+that only concern files are kept (docs/design/0003-confinement.md): without them root could not do in
+its own domain what root does every day, and outside every mount is read-only.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catfs.errors import MachineError
+
+_FILE_CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD")
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What a command may reach.
+
+    Args:
+        on: Whether there is a wall at all.
+        domains: The domains, which it may write.
+        allow_write: Other places that it may write.
+        workspace: The folder `.catfs/`, which it may not see.
+    """
+
+    on: bool
+    domains: tuple[Path, ...]
+    allow_write: tuple[Path, ...]
+    workspace: Path
+
+    def command(self, arguments: Sequence[str], cwd: Path) -> list[str]:
+        """Give the arguments to execute so that a command runs behind the wall.
+
+        Args:
+            arguments: The command.
+            cwd: Its working directory.
+
+        Raises:
+            MachineError: when bubblewrap is not installed.
+        """
+        if not self.on:
+            return list(arguments)
+        program = shutil.which("bwrap")
+        if program is None:
+            raise MachineError(
+                "bubblewrap is not installed, so the command cannot be confined",
+                hint="install the package bubblewrap, or run with --confine off",
+            )
+        wall = [program, "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session"]
+        wall += ["--cap-drop", "ALL"]
+        if os.geteuid() == 0:
+            for capability in _FILE_CAPABILITIES:
+                wall += ["--cap-add", capability]
+        wall += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108
+        if self._is_hidden_by_tmp(cwd):
+            wall += ["--ro-bind", str(cwd), str(cwd)]
+        if not any(self.workspace.is_relative_to(domain) for domain in self.domains) and (
+            not self._is_hidden_by_tmp(self.workspace)
+            or cwd == self.workspace.parent
+            or self.workspace.is_relative_to(cwd)
+        ):
+            wall += ["--tmpfs", str(self.workspace), "--remount-ro", str(self.workspace)]
+        for path in (*self.domains, *self.allow_write):
+            wall += ["--bind", str(path), str(path)]
+        wall += ["--chdir", str(cwd), "--"]
+        return [*wall, "/bin/sh", "-c", 'exec "$@"', "catfs", *arguments]
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Give the environment of the command: the caller's, with temporary files in the private /tmp."""
+        changed = dict(base)
+        if self.on and "TMPDIR" in changed:
+            changed["TMPDIR"] = "/tmp"  # noqa: S108
+        return changed
+
+    def _is_hidden_by_tmp(self, path: Path) -> bool:
+        """Say whether the private /tmp would hide a path that nothing else brings back."""
+        if not path.is_relative_to("/tmp"):  # noqa: S108
+            return False
+        return not any(path.is_relative_to(place) for place in (*self.domains, *self.allow_write))

@@ -1,0 +1,226 @@
+"""Launching: the child process that mounts the view and becomes the command.
+
+The child is forked while this process has one thread. It enters a mount namespace of its own, opens
+/dev/fuse there, mounts, hands the descriptor to the server over a socket and waits until the view is
+served; only then it touches the mount. The server stays outside, where its mount does not exist.
+"""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catfs.errors import ExitStatus, MachineError
+from catfs.linux import (
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    MNT_DETACH,
+    MS_BIND,
+    MS_NOATIME,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    mount,
+    set_parent_death_signal,
+    umount2,
+    unshare,
+)
+
+_FUSE = "/dev/fuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """Where a view appears.
+
+    Args:
+        domains: The path of each domain, in the order of the session.
+        labels: The name of each domain in the joined root; only used when there are several.
+        staging: An empty folder where a joined root is mounted for a moment.
+    """
+
+    domains: tuple[Path, ...]
+    labels: tuple[bytes, ...]
+    staging: Path
+
+
+class Child:
+    """The forked process, seen from the server.
+
+    Args:
+        pid: Its process id.
+        channel: The server's end of the socket between the two.
+    """
+
+    def __init__(self, pid: int, channel: socket.socket) -> None:
+        self.pid = pid
+        self._channel = channel
+
+    def receive_connection(self) -> int:
+        """Wait until the child has mounted and give the descriptor of its connection.
+
+        Raises:
+            MachineError: when it could not mount.
+        """
+        data, descriptors, _, _ = socket.recv_fds(self._channel, 4096, 1)
+        if descriptors:
+            os.set_inheritable(descriptors[0], False)
+            return descriptors[0]
+        raise MachineError(_problem(data, "the mounting process ended before it mounted"))
+
+    def proceed(self) -> None:
+        """Let the child use the mount: the view is being served."""
+        self._channel.sendall(b"go")
+
+    def problem(self) -> str | None:
+        """Give what kept the child from executing its command, once it has ended or executed."""
+        data = self._channel.recv(4096)
+        return _problem(data, "") if data else None
+
+    @property
+    def channel(self) -> socket.socket:
+        """The socket, which reads as ended once the child has executed the command."""
+        return self._channel
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._channel.close()
+
+
+def _problem(data: bytes, default: str) -> str:
+    return str(json.loads(data)["problem"]) if data else default
+
+
+def launch_command(
+    mounts: Mounts,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path,
+    output: int,
+    errors: int,
+) -> Child:
+    """Fork the child that mounts privately and executes a command.
+
+    Args:
+        mounts: Where the view appears, for the command only.
+        arguments: What to execute.
+        environment: Its environment.
+        cwd: Its working directory, entered anew inside the mount.
+        output: Descriptor that becomes its standard output.
+        errors: Descriptor that becomes its standard error.
+    """
+    ours, theirs = socket.socketpair()
+    server = os.getpid()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return Child(pid, ours)
+    status = ExitStatus.INTERNAL
+    try:
+        ours.close()
+        _die_with(server)
+        _enter_namespace()
+        _mount_and_hand_over(mounts, theirs)
+        _bind_domains(mounts)
+        os.chdir(cwd)
+        os.dup2(output, 1)
+        os.dup2(errors, 2)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.execvpe(arguments[0], list(arguments), dict(environment))
+    except FileNotFoundError as error:
+        status = ExitStatus.NOT_FOUND
+        _report(theirs, error)
+    except PermissionError as error:
+        status = ExitStatus.NOT_EXECUTABLE
+        _report(theirs, error)
+    except OSError as error:
+        _report(theirs, error)
+    finally:
+        os._exit(status)
+
+
+def launch_mount(domain: Path, staging: Path) -> Child:
+    """Fork the child that mounts for everybody, in the namespace of the caller, and ends.
+
+    Args:
+        domain: Where the view appears.
+        staging: Any path; a single domain needs none.
+    """
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return Child(pid, ours)
+    status = ExitStatus.INTERNAL
+    try:
+        ours.close()
+        _mount_and_hand_over(Mounts((domain,), (b"0",), staging), theirs)
+        status = ExitStatus.RESTORED
+    except OSError as error:
+        _report(theirs, error)
+    finally:
+        os._exit(status)
+
+
+def enter_private_namespace() -> None:
+    """Leave the mount namespace of the others, so that what they mount from now on is not seen here.
+
+    Raises:
+        OSError: when that is not permitted.
+    """
+    unshare(CLONE_NEWNS)
+    mount(b"none", b"/", None, MS_REC | MS_PRIVATE)
+
+
+def _report(channel: socket.socket, error: OSError) -> None:
+    place = f" {os.fsdecode(error.filename)}" if error.filename else ""
+    channel.sendall(json.dumps({"problem": f"{error.strerror or error}{place}"}).encode())
+
+
+def _die_with(server: int) -> None:
+    """End this process when the server ends, however it ends."""
+    set_parent_death_signal(signal.SIGKILL)
+    if os.getppid() != server:
+        os._exit(ExitStatus.INTERNAL)
+
+
+def _enter_namespace() -> None:
+    uid, gid = os.getuid(), os.getgid()
+    if uid == 0:
+        enter_private_namespace()
+        return
+    unshare(CLONE_NEWUSER | CLONE_NEWNS)
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+    mount(b"none", b"/", None, MS_REC | MS_PRIVATE)
+
+
+def _mount_and_hand_over(mounts: Mounts, channel: socket.socket) -> None:
+    connection = os.open(_FUSE, os.O_RDWR | os.O_CLOEXEC)
+    place = mounts.domains[0] if len(mounts.domains) == 1 else mounts.staging
+    options = (
+        f"fd={connection},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},default_permissions"
+    )
+    if os.getuid() == 0:
+        options += ",allow_other"
+    flags = MS_NOSUID | MS_NODEV | MS_NOATIME
+    mount(b"catfs", os.fsencode(place), b"fuse.catfs", flags, options.encode())
+    socket.send_fds(channel, [b"mounted"], [connection])
+    os.close(connection)
+    if channel.recv(2) != b"go":
+        os._exit(ExitStatus.INTERNAL)
+
+
+def _bind_domains(mounts: Mounts) -> None:
+    """Put each domain of a joined root at its own path."""
+    if len(mounts.domains) == 1:
+        return
+    staging = os.fsencode(mounts.staging)
+    for domain, label in zip(mounts.domains, mounts.labels, strict=True):
+        mount(staging + b"/" + label, os.fsencode(domain), None, MS_BIND)
+    umount2(staging, MNT_DETACH)

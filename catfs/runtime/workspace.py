@@ -1,0 +1,112 @@
+"""The workspace: the folder that holds `.catfs/`, found upward from the working directory."""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from catfs.errors import MachineError, UsageError
+
+FOLDER = ".catfs"
+_PARTS = ("sessions", "runs", "journal", "stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What `.catfs/config.toml` says; every key may be missing.
+
+    Args:
+        allowed_roots: Folders, relative to the workspace, under which outputs may be declared; empty
+            means anywhere in a domain.
+        allow_write: Places that a confined command may write besides its domains.
+    """
+
+    allowed_roots: tuple[Path, ...] = ()
+    allow_write: tuple[Path, ...] = ()
+
+
+class Workspace:
+    """A workspace.
+
+    Args:
+        root: The folder that holds `.catfs/`; absolute, symlinks resolved.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / FOLDER
+        self.sessions = self.folder / "sessions"
+        self.runs = self.folder / "runs"
+        self.journal = self.folder / "journal"
+
+    @classmethod
+    def find(cls, start: Path) -> Self | None:
+        """Give the nearest workspace at or above a folder, or None."""
+        for folder in (start, *start.parents):
+            if (folder / FOLDER).is_dir():
+                return cls(folder)
+        return None
+
+    @classmethod
+    def find_or_create(cls, start: Path) -> Self:
+        """Give the nearest workspace at or above a folder; make one in the folder itself where there is none.
+
+        The folder's times stay as they were: it may be a domain.
+
+        Raises:
+            MachineError: when it cannot be made.
+        """
+        found = cls.find(start)
+        workspace = found or cls(start)
+        before = os.stat(start)
+        try:
+            for part in _PARTS:
+                (workspace.folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+            if found is None:
+                os.utime(start, ns=(before.st_atime_ns, before.st_mtime_ns))
+        except OSError as error:
+            raise MachineError(
+                f"cannot make the workspace {workspace.folder}: {error.strerror}",
+                hint="inside a mount of catfs no workspace can be made; elsewhere, check the permissions",
+            ) from error
+        return workspace
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """(device, inode) of `.catfs/`, by which views hide it."""
+        status = self.folder.stat()
+        return status.st_dev, status.st_ino
+
+    def configuration(self) -> Configuration:
+        """Read `.catfs/config.toml`.
+
+        Raises:
+            UsageError: when it is not what it should be.
+        """
+        path = self.folder / "config.toml"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return Configuration()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} cannot be read: {error}") from error
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{path} is not TOML: {error}") from error
+        unknown = values.keys() - {"allowed_roots", "allow_write"}
+        if unknown:
+            raise UsageError(
+                f"{path} has the unknown key {min(unknown)!r}", hint="known are allowed_roots and allow_write"
+            )
+        return Configuration(
+            allowed_roots=self._paths(path, values, "allowed_roots"),
+            allow_write=self._paths(path, values, "allow_write"),
+        )
+
+    def _paths(self, path: Path, values: dict[str, object], key: str) -> tuple[Path, ...]:
+        found = values.get(key, [])
+        if not isinstance(found, list) or not all(isinstance(item, str) and item for item in found):
+            raise UsageError(f"{path}: expected a list of paths for {key}, got {found!r}")
+        return tuple(self.root / item for item in found)
