@@ -1,1 +1,34 @@
-"""overlay."""
+"""The overlay: a copy-on-write view of real directories, its write log, and the ways to serve it.
+
+`view` holds the rules, `lower` the real files, `data_file` the new bytes, `write_log` the trace;
+`fold` turns the view into a tree, `replay` makes the view again from the log, and `transports` carry
+kernel requests to it.
+"""
+
+from catfs.overlay.data_file import DataFile
+from catfs.overlay.fold import ContentDigests, HardLinks, fold
+from catfs.overlay.lower import DirectoryLower, Lower
+from catfs.overlay.processes import Processes
+from catfs.overlay.replay import ReplayClock, ReplayError, replay
+from catfs.overlay.state import Domain
+from catfs.overlay.trace import NoTrace, Trace
+from catfs.overlay.view import View
+from catfs.overlay.write_log import WriteLog
+
+__all__ = [
+    "ContentDigests",
+    "DataFile",
+    "DirectoryLower",
+    "Domain",
+    "HardLinks",
+    "Lower",
+    "NoTrace",
+    "Processes",
+    "ReplayClock",
+    "ReplayError",
+    "Trace",
+    "View",
+    "WriteLog",
+    "fold",
+    "replay",
+]

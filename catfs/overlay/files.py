@@ -64,6 +64,7 @@ class Files(ViewState):
         node = self._file_of(handle)
         if not node.was_read and node.origin is not None:
             node.was_read = True
+            self.used.add(node.origin)
             self.record("read", self.place_of(node), node, handle.actor, self.clock())
         return self.read_content(node, offset, length)
 

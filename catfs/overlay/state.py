@@ -83,6 +83,8 @@ class ViewState:
         self.durable = durable
         self.nodes: dict[int, Node] = {}
         self.handles: dict[int, Handle] = {}
+        self.used: set[Origin] = set()
+        """Every lower file that was read or touched: what must still be as it was before a commit."""
         self._fresh_inodes = itertools.count(FRESH_INODE_FIRST)
         self._fresh_handles = itertools.count(1)
         self._foreign_inodes: dict[tuple[int, int], int] = {}
@@ -252,6 +254,9 @@ class ViewState:
 
     def touch(self, parent: Directory, name: bytes) -> None:
         """Note that the view may differ from the lower at a name, and so below each of its parents."""
+        node = parent.entries.get(name) if parent.entries is not None else None
+        if node is not None and node.origin is not None:
+            self.used.add(node.origin)
         here: Directory | None = parent
         while here is not None and name not in here.touched:
             here.touched.add(name)
@@ -266,7 +271,7 @@ class ViewState:
         """Tell the trace of a change; one to a file without a name says that it has none."""
         if node.nlink == 0 and node.last_path is not None and op not in {"unlink", "rmdir"}:
             details["unlinked"] = True
-        self.trace.append(op, place, node.ino, actor, now, details)  # type: ignore[arg-type]
+        self.trace.append(op, place, node.ino, actor, now, details)  # type: ignore[arg-type]  # keywords by name
 
     def open_handle(self, node: Node, actor: Actor, flags: int) -> int:
         """Give the number of a new handle on a node."""

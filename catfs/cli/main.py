@@ -1,0 +1,104 @@
+"""The command line: finds the command, runs it, turns every error into a sentence and an exit status.
+
+The only place where a command's module is imported late, so that `catfs --help` and small commands do
+not wait for what they do not need; and, besides the request boundary of a transport, the only place
+that catches every exception.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from types import ModuleType
+
+import catfs
+from catfs.errors import CatfsError, ExitStatus
+
+COMMANDS = {
+    "run": "run a command in a copy-on-write view, prove what it left, commit declared outputs",
+    "mount": "mount a domain's view for everybody, at the domain's own path",
+    "umount": "end a mount: commit its declared outputs, or discard everything",
+    "status": "say what is mounted and how it stands",
+    "diff": "list how a view differs from its domain",
+    "log": "print the write log: who changed what, when",
+    "proof": "show the proof of a run or of a live session, or prove one path",
+    "verify": "check the ledger of runs, without the domain",
+    "runs": "list the runs of the workspace",
+    "doctor": "find what crashes left behind, and clean it up",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `catfs` with arguments.
+
+    Args:
+        arguments: Without the program's name; None means those of the process.
+
+    Returns:
+        The exit status.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(format="catfs: %(message)s", level=logging.WARNING)
+    try:
+        return _run(given)
+    except CatfsError as error:
+        _complain(str(error))
+        return int(error.exit_status)
+    except BrokenPipeError:
+        _drop_output()
+        return int(ExitStatus.RESTORED)
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        place = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+        _complain(f"{error.strerror or error}{place}")
+        return int(ExitStatus.INTERNAL)
+    except Exception:
+        traceback.print_exc()
+        _complain("this is a defect of catfs; the lines above say where, please report them")
+        return int(ExitStatus.INTERNAL)
+
+
+def _run(given: Sequence[str]) -> int:
+    parser, modules = _parser(given)
+    arguments = parser.parse_args(given)
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+        return int(ExitStatus.USAGE)
+    status = modules[arguments.command].run(arguments)
+    sys.stdout.flush()
+    return int(status)
+
+
+def _parser(given: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
+    """Make the parser; only the command that is asked for gets its arguments, and so its module."""
+    parser = argparse.ArgumentParser(
+        prog="catfs",
+        description="Let a program work inside a directory, prove what it left, "
+        "and commit only what was declared.",
+        epilog="`catfs COMMAND --help` explains a command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"catfs {catfs.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    wanted = next((word for word in given if not word.startswith("-")), None)
+    modules = {}
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        command.allow_abbrev = False
+        if name == wanted:
+            modules[name] = importlib.import_module(f"catfs.cli.{name}")
+            modules[name].add_arguments(command)
+    return parser, modules
+
+
+def _complain(sentence: str) -> None:
+    print(f"catfs: {sentence}", file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Let nothing be written at exit to a reader that is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

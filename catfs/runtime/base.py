@@ -1,0 +1,156 @@
+"""The base of a session: each domain read whole by a helper process, while the command already runs.
+
+A process and not a thread, because reading and hashing would keep the interpreter of the server from
+answering requests. It leaves a pack of tree nodes and a small file of facts per domain.
+"""
+
+import base64
+import mmap
+import os
+import signal
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError
+from catfs.linux import set_parent_death_signal
+from catfs.merkle import PackReader, PackWriter
+from catfs.overlay import HardLinks
+from catfs.proof.capture import capture
+
+_COUNTERS = struct.Struct("=QQ")
+_NICENESS = 5
+"""The command has the machine first; the base only has to be there when the command ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a domain was when the session began.
+
+    Args:
+        pack: The nodes of its tree.
+        hard_links: Its files with several names.
+        files: Number of its regular files.
+        size: Bytes in them.
+    """
+
+    pack: PackReader
+    hard_links: HardLinks
+    files: int
+    size: int
+
+
+class BaseReader:
+    """The helper process that reads the domains of a session.
+
+    Args:
+        folder: The session's folder, where the results go.
+        roots: Descriptor of each domain's directory.
+        hidden: (device, inode) of directories that are not part of any domain.
+    """
+
+    def __init__(self, folder: Path, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> None:
+        self._folder = folder
+        self._count = len(roots)
+        self._counters = mmap.mmap(-1, mmap.PAGESIZE)
+        parent = os.getpid()
+        self._pid = os.fork()
+        self._bases: list[Base] | None = None
+        if self._pid:
+            self.descriptor = os.pidfd_open(self._pid)
+            return
+        status = ExitStatus.INTERNAL
+        try:
+            set_parent_death_signal(signal.SIGKILL)
+            os.nice(_NICENESS)
+            if os.getppid() == parent:
+                self._read_all(roots, hidden)
+                status = ExitStatus.RESTORED
+        except (CatfsError, OSError) as error:
+            _problem_path(folder).write_text(str(error), encoding="utf-8", errors="backslashreplace")
+        finally:
+            os._exit(status)
+
+    def progress(self) -> tuple[int, int]:
+        """Give how many files and how many bytes have been read so far."""
+        files, size = _COUNTERS.unpack_from(self._counters, 0)
+        return files, size
+
+    def finish(self) -> list[Base]:
+        """Wait for the process and give what it found, one base per domain.
+
+        Raises:
+            MachineError: when a domain could not be read whole.
+            FormatError: when the results are damaged.
+        """
+        if self._bases is None:
+            _, status = os.waitpid(self._pid, 0)
+            os.close(self.descriptor)
+            if status:
+                raise MachineError(_problem(self._folder))
+            self._bases = [_load(self._folder, index) for index in range(self._count)]
+        return self._bases
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing, and close what was loaded."""
+        if self._bases is None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            os.close(self.descriptor)
+            self._bases = []
+        for base in self._bases:
+            base.pack.close()
+
+    def _read_all(self, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> None:
+        for index, root in enumerate(roots):
+            with PackWriter(_pack_path(self._folder, index)) as pack:
+                found = capture(root, pack, hidden, self._note)
+                pack.close(found.root_entry)
+            facts = {
+                "files": found.files,
+                "size": found.size,
+                "hard_links": [
+                    [device, inode, [base64.b64encode(path).decode() for path in paths]]
+                    for (device, inode), paths in found.hard_links.items()
+                ],
+            }
+            _facts_path(self._folder, index).write_bytes(orjson.dumps(facts))
+
+    def _note(self, files: int, size: int) -> None:
+        _COUNTERS.pack_into(self._counters, 0, files, size)
+
+
+def _load(folder: Path, index: int) -> Base:
+    path = _facts_path(folder, index)
+    try:
+        facts = orjson.loads(path.read_bytes())
+        links = {
+            (device, inode): [base64.b64decode(item) for item in paths]
+            for device, inode, paths in facts["hard_links"]
+        }
+        files, size = facts["files"], facts["size"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(str(path), f"cannot be read back: {error}") from error
+    return Base(PackReader(_pack_path(folder, index)), links, files, size)
+
+
+def _problem(folder: Path) -> str:
+    try:
+        return _problem_path(folder).read_text(encoding="utf-8")
+    except OSError:
+        return "the process that reads the domain ended before it was done"
+
+
+def _pack_path(folder: Path, index: int) -> Path:
+    return folder / f"base-{index}.nodes"
+
+
+def _facts_path(folder: Path, index: int) -> Path:
+    return folder / f"base-{index}.json"
+
+
+def _problem_path(folder: Path) -> Path:
+    return folder / "base.problem"

@@ -1,0 +1,158 @@
+"""Executing: serve the view, run the command in it, and wait until both have ended.
+
+Tasks of one thread: the transport, one copier per output stream, the receiver of signals and the one
+that waits for the command. Which state each of them owns is in docs/concurrency.md.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from catfs.clock import system_clock
+from catfs.durable import write_fully
+from catfs.overlay import View
+from catfs.overlay.transports import Transport
+from catfs.runtime.launch import Child
+
+_UNMOUNT_SECONDS = 5.0
+"""How long the kernel may take to take the mount down once the command has ended. Longer means that
+processes of the command live on; they are cut off then."""
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One output stream of a command.
+
+    Args:
+        pipe: Read end of the pipe that the command writes to; it is closed at the end.
+        terminal: Descriptor to which everything is passed on, or None.
+        keep: File in which everything is kept.
+    """
+
+    pipe: int
+    terminal: int | None
+    keep: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended.
+
+    Args:
+        status: Its exit status; 128 and the signal for one that a signal ended.
+        problem: What kept it from being executed at all, or None.
+        cut_off: Whether processes of it lived on and lost the mount.
+        started: When it began, in nanoseconds since 1970.
+        ended: When it ended.
+    """
+
+    status: int
+    problem: str | None
+    cut_off: bool
+    started: int
+    ended: int
+
+
+async def execute(
+    view: View,
+    transport: Transport,
+    child: Child,
+    streams: Sequence[Stream],
+    tick: Callable[[], None] | None = None,
+) -> Ended:
+    """Serve a view while a launched command runs in it.
+
+    Args:
+        view: The view; the caller must not use it until this returns.
+        transport: Serves it.
+        child: The launched command.
+        streams: Its output streams.
+        tick: Called about ten times a second, to show progress; None for nobody.
+
+    Raises:
+        MachineError: when the child could not mount.
+
+    If it is cancelled, the command is killed and the mount is gone.
+    """
+    started = system_clock()
+    connection = child.receive_connection()
+    served = trio.Event()
+    async with trio.open_nursery() as nursery:
+        server = trio.CancelScope()
+
+        async def serve() -> None:
+            with server:
+                await transport.serve(view, connection)
+            served.set()
+
+        nursery.start_soon(serve)
+        child.proceed()
+        nursery.start_soon(_forward_signals, child.pid)
+        if tick is not None:
+            nursery.start_soon(_tick, tick)
+        async with trio.open_nursery() as copiers:
+            for stream in streams:
+                copiers.start_soon(_copy, stream)
+            status = await _wait(child.pid)
+            with trio.move_on_after(_UNMOUNT_SECONDS) as patience:
+                await served.wait()
+            server.cancel()
+            if patience.cancelled_caught:
+                copiers.cancel_scope.cancel()
+        await served.wait()
+        nursery.cancel_scope.cancel()
+    problem = child.problem() if status else None
+    child.close()
+    return Ended(status, problem, patience.cancelled_caught, started, system_clock())
+
+
+async def _wait(pid: int) -> int:
+    """Wait for a child process and give its exit status; it is killed when this is cancelled."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        await trio.lowlevel.wait_readable(descriptor)
+    except trio.Cancelled:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    finally:
+        os.close(descriptor)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+async def _forward_signals(pid: int) -> None:
+    """End the command when this process is asked to end, the second time without mercy."""
+    with trio.open_signal_receiver(*_STOP_SIGNALS) as received:
+        asked = False
+        async for number in received:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if asked else number)
+            asked = True
+
+
+async def _copy(stream: Stream) -> None:
+    """Pass a stream on and keep it. A terminal that goes away does not end the command."""
+    terminal = stream.terminal
+    with stream.keep.open("wb", buffering=0) as kept:
+        async with trio.lowlevel.FdStream(stream.pipe) as source:
+            async for block in source:
+                write_fully(kept.fileno(), block)
+                if terminal is not None:
+                    try:
+                        await trio.to_thread.run_sync(write_fully, terminal, block)
+                    except OSError:
+                        terminal = None
+
+
+async def _tick(tick: Callable[[], None]) -> None:
+    while True:
+        await trio.sleep(0.1)
+        tick()

@@ -1,0 +1,143 @@
+"""The sessions of a workspace as seen from outside: which live, which are dead, what is left of them."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from errno import EINVAL
+from pathlib import Path
+
+import orjson
+
+from catfs.errors import FormatError, UsageError
+from catfs.linux import MNT_DETACH, umount2
+from catfs.runtime.session import remove_session_folder
+from catfs.runtime.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What `session.json` says, and whether anybody holds the session.
+
+    Args:
+        identity: Its id.
+        folder: Its folder.
+        kind: `run` or `mount`.
+        pid: Its server.
+        started: When it began, in nanoseconds since 1970.
+        domains: Its domains.
+        live: Whether its server lives.
+    """
+
+    identity: str
+    folder: Path
+    kind: str
+    pid: int
+    started: int
+    domains: tuple[Path, ...]
+    live: bool
+
+
+def list_sessions(workspace: Workspace) -> Iterator[SessionFacts]:
+    """Give every session that has a folder, live ones and dead ones, in the order of their ids.
+
+    Raises:
+        FormatError: when the facts of a session cannot be read.
+    """
+    if not workspace.sessions.is_dir():
+        return
+    for folder in sorted(workspace.sessions.iterdir()):
+        yield read_session(folder)
+
+
+def read_session(folder: Path) -> SessionFacts:
+    """Give what is known of the session in a folder.
+
+    A session whose server died before it wrote its facts is dead and has no domains.
+
+    Raises:
+        FormatError: when its facts are damaged.
+    """
+    live = _is_held(folder)
+    path = folder / "session.json"
+    try:
+        facts = orjson.loads(path.read_bytes())
+        kind, pid, started = facts["kind"], facts["pid"], facts["started"]
+        domains = tuple(Path(item) for item in facts["domains"])
+    except FileNotFoundError:
+        return SessionFacts(folder.name, folder, "unknown", 0, 0, (), live)
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise FormatError(
+            str(path), f"cannot be read back: {error}", hint="remove the session with `catfs doctor --fix`"
+        ) from error
+    return SessionFacts(folder.name, folder, str(kind), int(pid), int(started), domains, live)
+
+
+def mounted_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
+    """Give the live mount session of a domain.
+
+    Args:
+        workspace: Where to look.
+        domain: The domain; None for the only one there is.
+
+    Raises:
+        UsageError: when there is none, or several and no domain was named.
+    """
+    live = [facts for facts in list_sessions(workspace) if facts.live and facts.kind == "mount"]
+    if domain is not None:
+        wanted = Path(os.path.abspath(domain))
+        live = [facts for facts in live if wanted in facts.domains]
+    if len(live) == 1:
+        return live[0]
+    if live:
+        names = ", ".join(str(facts.domains[0]) for facts in live)
+        raise UsageError("several domains are mounted", hint=f"name one of {names}")
+    what = f"{domain} is not mounted" if domain is not None else "no domain is mounted"
+    raise UsageError(f"{what} in the workspace {workspace.root}")
+
+
+def is_mount_point(path: Path) -> bool:
+    """Say whether a view of catfs is mounted at a path, a dead one included.
+
+    A mount whose server died answers no stat, so the kernel's table is asked.
+    """
+    escaped = os.fsencode(path)
+    for octet in b"\\ \t\n":
+        escaped = escaped.replace(bytes([octet]), b"\\%03o" % octet)
+    for line in Path("/proc/self/mounts").read_bytes().splitlines():
+        fields = line.split(b" ")
+        if len(fields) > 2 and fields[1] == escaped and fields[2] == b"fuse.catfs":
+            return True
+    return False
+
+
+def clear_dead_session(facts: SessionFacts) -> None:
+    """Remove what a dead session left: its mounts and its folder.
+
+    Raises:
+        OSError: when a mount cannot be taken away or a file cannot be removed.
+    """
+    for domain in facts.domains:
+        if is_mount_point(domain):
+            try:
+                umount2(os.fsencode(domain), MNT_DETACH)
+            except OSError as error:
+                if error.errno != EINVAL:
+                    raise
+    remove_session_folder(facts.folder)
+
+
+def _is_held(folder: Path) -> bool:
+    """Say whether a process holds the lock of a session."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
