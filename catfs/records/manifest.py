@@ -1,0 +1,144 @@
+"""Every path of the domains at one moment: PRE_MANIFEST.json and POST_MANIFEST.json.
+
+Rows stand in the order of a walk: a directory before everything below it, names of one directory
+ascending. The root follows from the rows; that it does is checked where trees are known (proof).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import Final, Self
+
+from catfs.digest import Digest
+from catfs.errors import FormatError, printable
+from catfs.records.entry import Entry, Kind
+from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes
+from catfs.records.job import check_absolute, check_relative
+
+MANIFEST_SCHEMA: Final = "manifest.v1"
+
+
+class Moment(Enum):
+    """When a manifest was taken."""
+
+    PRE = "pre"
+    """Before the run."""
+    POST = "post"
+    """After the commit, or after a run that committed nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One path of a domain.
+
+    Args:
+        path: Relative to the domain; b"" for the domain itself.
+        entry: What is there; a directory without its node digest.
+    """
+
+    path: bytes
+    entry: Entry
+
+    def __post_init__(self) -> None:
+        check_relative(self.path)
+        object.__setattr__(self, "entry", listed_entry(self.entry))
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the JSON form."""
+        record = entry_fields(self.entry)
+        put_bytes(record, "path", self.path)
+        return record
+
+    @classmethod
+    def take(cls, fields: Fields) -> Self:
+        """Take the fields of a row out of an object.
+
+        Raises:
+            FormatError: when one is missing or of the wrong type.
+        """
+        return cls(fields.data("path"), fields.entry())
+
+
+@dataclass(frozen=True, slots=True)
+class DomainManifest:
+    """Every path of one domain.
+
+    Args:
+        path: Absolute path of the domain.
+        root: Merkle root over the rows.
+        rows: All paths in the order of a walk, the domain itself first.
+    """
+
+    path: bytes
+    root: Digest
+    rows: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        check_absolute(self.path)
+        if not self.rows or self.rows[0].path or self.rows[0].entry.kind is not Kind.DIRECTORY:
+            raise FormatError("manifest", "expected a first row with the directory of the domain itself")
+        for before, after in pairwise(self.rows):
+            if walk_key(before.path) >= walk_key(after.path):
+                problem = f"{printable(after.path)} stands twice or in the wrong place"
+                raise FormatError("manifest", f"expected the order of a walk, but {problem}")
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the JSON form."""
+        record: dict[str, object] = {"root": self.root.hex, "rows": [row.to_dict() for row in self.rows]}
+        put_bytes(record, "path", self.path)
+        return record
+
+    @classmethod
+    def take(cls, fields: Fields) -> Self:
+        """Take the fields of a domain out of an object.
+
+        Raises:
+            FormatError: when one is missing or of the wrong type.
+        """
+        return cls(fields.data("path"), fields.digest("root"), fields.parts("rows", Row.take))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Every path of every domain of a run.
+
+    Args:
+        run_id: The run.
+        moment: When it was taken.
+        domains: The domains, in the order of the job.
+    """
+
+    run_id: str
+    moment: Moment
+    domains: tuple[DomainManifest, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the JSON form (docs/formats/ledger.md)."""
+        return {
+            "schema": MANIFEST_SCHEMA,
+            "run_id": self.run_id,
+            "moment": self.moment.value,
+            "domains": [domain.to_dict() for domain in self.domains],
+        }
+
+    @classmethod
+    def from_dict(cls, value: object) -> Self:
+        """Read the JSON form.
+
+        Raises:
+            FormatError: when a field is missing, unknown or of the wrong type, or rows are out of order.
+        """
+        fields = Fields(value, "manifest")
+        fields.schema(MANIFEST_SCHEMA)
+        manifest = cls(
+            fields.text("run_id"),
+            fields.choice("moment", Moment),
+            fields.parts("domains", DomainManifest.take),
+        )
+        fields.end()
+        return manifest
+
+
+def walk_key(path: bytes) -> list[bytes]:
+    """Give the sort key of the order of a walk: `a`, `a/b`, `a-b`."""
+    return path.split(b"/") if path else []

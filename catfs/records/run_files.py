@@ -1,0 +1,89 @@
+"""The files of a run folder: their names, and which record each one holds."""
+
+import re
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from catfs.errors import FormatError
+from catfs.records.canonical import canonical_bytes
+from catfs.records.difference import RESTORE_DIFF_SCHEMA
+from catfs.records.job import JOBSPEC_SCHEMA
+from catfs.records.manifest import MANIFEST_SCHEMA
+from catfs.records.outputs import OUTPUTS_SCHEMA
+from catfs.records.proof import PROOF_SCHEMA
+from catfs.records.roots import DOMAIN_ROOTS_SCHEMA
+from catfs.records.run import RUN_INFO_SCHEMA, STATUS_SCHEMA, STEP_SCHEMA
+
+JOBSPEC_FILE: Final = "JOBSPEC.json"
+RUN_INFO_FILE: Final = "RUN_INFO.json"
+PRE_MANIFEST_FILE: Final = "PRE_MANIFEST.json"
+POST_MANIFEST_FILE: Final = "POST_MANIFEST.json"
+RESTORE_DIFF_FILE: Final = "RESTORE_DIFF.json"
+OUTPUTS_FILE: Final = "OUTPUTS.json"
+DOMAIN_ROOTS_FILE: Final = "DOMAIN_ROOTS.json"
+STATUS_FILE: Final = "STATUS.json"
+WRITE_LOG_FILE: Final = "WRITE_LOG.jsonl.zst"
+PROOF_FILE: Final = "PROOF.json"
+
+STEPS_FOLDER: Final = "steps"
+
+SCHEMA_OF_FILE: Final[Mapping[str, str]] = {
+    JOBSPEC_FILE: JOBSPEC_SCHEMA,
+    RUN_INFO_FILE: RUN_INFO_SCHEMA,
+    PRE_MANIFEST_FILE: MANIFEST_SCHEMA,
+    POST_MANIFEST_FILE: MANIFEST_SCHEMA,
+    RESTORE_DIFF_FILE: RESTORE_DIFF_SCHEMA,
+    OUTPUTS_FILE: OUTPUTS_SCHEMA,
+    DOMAIN_ROOTS_FILE: DOMAIN_ROOTS_SCHEMA,
+    STATUS_FILE: STATUS_SCHEMA,
+    PROOF_FILE: PROOF_SCHEMA,
+}
+"""File to the schema of its record; steps have their own names."""
+
+REQUIRED_FILES: Final = frozenset(SCHEMA_OF_FILE) - {PROOF_FILE} | {WRITE_LOG_FILE}
+"""What a proof must list, whatever the run did; results of steps come on top."""
+
+_STEP_FILE = re.compile(r"steps/(\d{2,6})\.(json|stdout|stderr)", re.ASCII)
+
+
+class FileRecord(Protocol):
+    """A record that is a file of a run folder."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the JSON form."""
+        ...
+
+
+def step_file(index: int, ending: str) -> str:
+    """Give the name of a file of a step.
+
+    Args:
+        index: The step, counted from 1.
+        ending: json, stdout or stderr.
+    """
+    return f"{STEPS_FOLDER}/{index:02d}.{ending}"
+
+
+def schema_of(name: str) -> str | None:
+    """Give the schema of the record in a file, or None for a file that is no JSON record.
+
+    Raises:
+        FormatError: when a run folder has no file of this name.
+    """
+    if name in SCHEMA_OF_FILE:
+        return SCHEMA_OF_FILE[name]
+    if name == WRITE_LOG_FILE:
+        return None
+    match = _STEP_FILE.fullmatch(name)
+    if match is None or step_file(int(match[1]), match[2]) != name:
+        raise FormatError(name, "a run folder has no file of this name")
+    return STEP_SCHEMA if match[2] == "json" else None
+
+
+def file_bytes(record: FileRecord) -> bytes:
+    """Give the bytes of the file that holds a record: canonical, without a newline at the end.
+
+    Raises:
+        FormatError: when the record holds something that canonical JSON cannot say.
+    """
+    return canonical_bytes(record.to_dict())
