@@ -214,6 +214,10 @@ class Proof:
         check_exit_status(self.command_status, "proof")
         if not self.domains:
             raise FormatError("proof", "expected at least one domain")
+        if self.isolated == bool(self.conflicts):
+            raise FormatError("proof", "expected isolated exactly when there are no conflicts")
+        if self.self_restored == any(domain.leftovers for domain in self.domains):
+            raise FormatError("proof", "expected self_restored exactly when there are no leftovers")
 
     @property
     def fold_equal(self) -> bool:

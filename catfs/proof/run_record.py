@@ -1,0 +1,233 @@
+"""The files of a finished run, decoded: every record strictly, by schema and by type."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from catfs.digest import Digest
+from catfs.errors import CatfsError, ExitStatus, FormatError
+from catfs.records import (
+    DOMAIN_ROOTS_FILE,
+    JOBSPEC_FILE,
+    OUTPUTS_FILE,
+    POST_MANIFEST_FILE,
+    PRE_MANIFEST_FILE,
+    PROOF_FILE,
+    RESTORE_DIFF_FILE,
+    RUN_INFO_FILE,
+    STATUS_FILE,
+    DomainRoots,
+    JobSpec,
+    Manifest,
+    Moment,
+    Outputs,
+    Proof,
+    RestoreDiff,
+    RunInfo,
+    Status,
+    StepResult,
+    parse_canonical,
+    schema_of,
+    step_file,
+)
+from catfs.records.run_files import STEPS_FOLDER
+from catfs.records.schema import validate
+
+_Record = TypeVar("_Record")
+
+
+class VerificationError(CatfsError):
+    """The record of a run does not hold.
+
+    Args:
+        file: Name of the file in the run folder.
+        what: What of it.
+        expected: What it should be.
+        got: What it is.
+    """
+
+    exit_status = ExitStatus.DIRTY
+
+    def __init__(self, file: str, what: str, expected: str, got: str) -> None:
+        super().__init__(
+            f"{file}: {what}: expected {expected}, got {got}",
+            hint="this record of a run proves nothing; get an untouched copy or run again",
+        )
+        self.file = file
+        self.what = what
+        self.expected = expected
+        self.got = got
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Every record of a run, each one sound in itself.
+
+    Args:
+        proof: PROOF.json.
+        job: JOBSPEC.json.
+        info: RUN_INFO.json.
+        pre: PRE_MANIFEST.json.
+        post: POST_MANIFEST.json.
+        difference: RESTORE_DIFF.json.
+        outputs: OUTPUTS.json.
+        roots: DOMAIN_ROOTS.json.
+        status: STATUS.json.
+        results: steps/NN.json of the steps that ran, in order.
+    """
+
+    proof: Proof
+    job: JobSpec
+    info: RunInfo
+    pre: Manifest
+    post: Manifest
+    difference: RestoreDiff
+    outputs: Outputs
+    roots: DomainRoots
+    status: Status
+    results: tuple[StepResult, ...]
+
+    @property
+    def command_status(self) -> int:
+        """Status of the first step that failed, else 0."""
+        return next((result.status for result in self.results if result.status), 0)
+
+    def disagreements(self) -> Iterator[VerificationError]:
+        """Give the places where records that speak of the same thing do not agree."""
+        run_id = self.proof.run_id
+        for name, got in self._run_ids().items():
+            if got != run_id:
+                yield VerificationError(name, "the run id", run_id, got)
+        for name, paths in self._domains().items():
+            if paths != self.job.domains:
+                expected, stated = _join(self.job.domains), _join(paths)
+                yield VerificationError(name, "the domains", expected, stated)
+        moments = {PRE_MANIFEST_FILE: (Moment.PRE, self.pre), POST_MANIFEST_FILE: (Moment.POST, self.post)}
+        for name, (moment, manifest) in moments.items():
+            if manifest.moment is not moment:
+                yield VerificationError(name, "the moment", moment.value, manifest.moment.value)
+        if self.info.transport != self.job.transport:
+            yield VerificationError(RUN_INFO_FILE, "the transport", self.job.transport, self.info.transport)
+        yield from self._step_disagreements()
+
+    def _run_ids(self) -> dict[str, str]:
+        return {
+            JOBSPEC_FILE: self.job.run_id,
+            RUN_INFO_FILE: self.info.run_id,
+            PRE_MANIFEST_FILE: self.pre.run_id,
+            POST_MANIFEST_FILE: self.post.run_id,
+            RESTORE_DIFF_FILE: self.difference.run_id,
+            OUTPUTS_FILE: self.outputs.run_id,
+            DOMAIN_ROOTS_FILE: self.roots.run_id,
+            STATUS_FILE: self.status.run_id,
+        }
+
+    def _domains(self) -> dict[str, tuple[bytes, ...]]:
+        return {
+            PROOF_FILE: tuple(domain.roots.path for domain in self.proof.domains),
+            PRE_MANIFEST_FILE: tuple(domain.path for domain in self.pre.domains),
+            POST_MANIFEST_FILE: tuple(domain.path for domain in self.post.domains),
+            RESTORE_DIFF_FILE: tuple(domain.path for domain in self.difference.domains),
+            DOMAIN_ROOTS_FILE: tuple(domain.path for domain in self.roots.domains),
+        }
+
+    def _step_disagreements(self) -> Iterator[VerificationError]:
+        """A job runs its steps in order, until one fails or all are done."""
+        for step, result in zip(self.job.steps, self.results, strict=False):
+            if result.argv != step.argv:
+                name = step_file(step.index, "json")
+                yield VerificationError(name, "the arguments", _join(step.argv), _join(result.argv))
+        failed = [result.index for result in self.results if result.status]
+        last = failed[0] if failed else len(self.job.steps)
+        if len(self.results) != last:
+            got = f"{len(self.results)} of them"
+            yield VerificationError(STEPS_FOLDER, "the results of steps", f"those of steps 1 to {last}", got)
+
+
+def decode_proof(files: Mapping[str, bytes]) -> Proof:
+    """Give the proof of a run.
+
+    Raises:
+        VerificationError: when it is not there, not canonical, or not sealed by its own digest.
+    """
+    if PROOF_FILE not in files:
+        expected = "the proof, which is written last of all"
+        raise VerificationError(PROOF_FILE, "the file", expected, "nothing: the run is incomplete")
+    return _decode(files, PROOF_FILE, Proof.from_dict)
+
+
+def decode_run(files: Mapping[str, bytes], proof: Proof) -> RunRecord:
+    """Give every record of a run.
+
+    Args:
+        files: Name to content; every file that a proof must list is there.
+        proof: What `decode_proof` gave.
+
+    Raises:
+        VerificationError: when a record does not fit its schema or type.
+    """
+    _validate(parse_canonical(files[PROOF_FILE], PROOF_FILE), PROOF_FILE)
+    return RunRecord(
+        proof=proof,
+        job=_decode_valid(files, JOBSPEC_FILE, JobSpec.from_dict),
+        info=_decode_valid(files, RUN_INFO_FILE, RunInfo.from_dict),
+        pre=_decode_valid(files, PRE_MANIFEST_FILE, Manifest.from_dict),
+        post=_decode_valid(files, POST_MANIFEST_FILE, Manifest.from_dict),
+        difference=_decode_valid(files, RESTORE_DIFF_FILE, RestoreDiff.from_dict),
+        outputs=_decode_valid(files, OUTPUTS_FILE, Outputs.from_dict),
+        roots=_decode_valid(files, DOMAIN_ROOTS_FILE, DomainRoots.from_dict),
+        status=_decode_valid(files, STATUS_FILE, Status.from_dict),
+        results=_decode_steps(files),
+    )
+
+
+def _decode_steps(files: Mapping[str, bytes]) -> tuple[StepResult, ...]:
+    names = {name for name in files if name.startswith(f"{STEPS_FOLDER}/")}
+    results: list[StepResult] = []
+    while names:
+        index = len(results) + 1
+        trio = {ending: step_file(index, ending) for ending in ("json", "stdout", "stderr")}
+        if not names.issuperset(trio.values()):
+            missing = min(set(trio.values()) - names)
+            raise VerificationError(missing, "the file", f"three files for step {index}", "nothing")
+        names -= set(trio.values())
+        result = _decode_valid(files, trio["json"], StepResult.from_dict)
+        if result.index != index:
+            raise VerificationError(trio["json"], "the index", str(index), str(result.index))
+        for ending, stream in (("stdout", result.stdout), ("stderr", result.stderr)):
+            data = files[trio[ending]]
+            if len(data) != stream.size or Digest.of(data) != stream.digest:
+                expected, got = f"{stream.size} bytes, {stream.digest}", f"{len(data)}, {Digest.of(data)}"
+                raise VerificationError(trio[ending], "the content", expected, got)
+        results.append(result)
+    return tuple(results)
+
+
+def _decode_valid(files: Mapping[str, bytes], name: str, from_dict: Callable[[object], _Record]) -> _Record:
+    """Decode a record and check it by its schema too."""
+
+    def read(value: object) -> _Record:
+        _validate(value, name)
+        return from_dict(value)
+
+    return _decode(files, name, read)
+
+
+def _decode(files: Mapping[str, bytes], name: str, read: Callable[[object], _Record]) -> _Record:
+    try:
+        return read(parse_canonical(files[name], name))
+    except FormatError as error:
+        raise VerificationError(name, "the content", "a canonical record", error.problem) from error
+
+
+def _validate(value: object, name: str) -> None:
+    schema = schema_of(name)
+    assert schema is not None
+    try:
+        validate(value, schema, name)
+    except FormatError as error:
+        raise VerificationError(name, "the content", f"a record of {schema}", error.problem) from error
+
+
+def _join(parts: tuple[bytes, ...]) -> str:
+    return b" ".join(parts).decode("utf-8", "backslashreplace") or "nothing"
