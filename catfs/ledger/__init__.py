@@ -1,1 +1,16 @@
-"""ledger."""
+"""Run folders: written once, completed by their proof, and read again."""
+
+from catfs.ledger.log_file import LogFile
+from catfs.ledger.reader import LAST_RUN, RunFiles, RunFolder, RunReader, find_run, list_runs
+from catfs.ledger.writer import RunWriter
+
+__all__ = [
+    "LAST_RUN",
+    "LogFile",
+    "RunFiles",
+    "RunFolder",
+    "RunReader",
+    "RunWriter",
+    "find_run",
+    "list_runs",
+]

@@ -1,11 +1,12 @@
 """The files of a finished run, decoded: every record strictly, by schema and by type."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from catfs.digest import Digest
-from catfs.errors import CatfsError, ExitStatus, FormatError
+from catfs.errors import CatfsError, ExitStatus, FormatError, printable
 from catfs.records import (
     DOMAIN_ROOTS_FILE,
     JOBSPEC_FILE,
@@ -50,7 +51,7 @@ class VerificationError(CatfsError):
 
     def __init__(self, file: str, what: str, expected: str, got: str) -> None:
         super().__init__(
-            f"{file}: {what}: expected {expected}, got {got}",
+            f"{printable(os.fsencode(file))}: {what}: expected {expected}, got {got}",
             hint="this record of a run proves nothing; get an untouched copy or run again",
         )
         self.file = file
