@@ -7,7 +7,7 @@ reached through a descriptor of that folder, so that the length of the path does
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _ANSWER_SECONDS = 600.0
 """How long an answer may take: a proof of a large domain waits until its base was read."""
 _CREDENTIALS = struct.Struct("3i")
 
-Answerer = Callable[[Mapping[str, object]], Mapping[str, object]]
+Answerer = Callable[[Mapping[str, object]], Awaitable[Mapping[str, object]]]
 """Answers one question; raises CatfsError to refuse it."""
 
 
@@ -44,7 +44,7 @@ async def serve_control(folder: Path, answer: Answerer) -> None:
 
     Args:
         folder: The session's folder.
-        answer: Called in this thread for each question; nothing else of the session runs meanwhile.
+        answer: Called for each question.
     """
     with trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         with _short_path(folder) as path:
@@ -66,7 +66,7 @@ async def _converse(connection: trio.socket.SocketType, answer: Answerer) -> Non
             reply: Mapping[str, object] = _refusal(UsageError("this session belongs to somebody else"))
         else:
             try:
-                reply = answer(await _read_question(stream))
+                reply = await answer(await _read_question(stream))
             except CatfsError as error:
                 reply = _refusal(error)
             except OSError as error:

@@ -143,12 +143,11 @@ def launch_command(
         os._exit(status)
 
 
-def launch_mount(domain: Path, staging: Path) -> Child:
+def launch_mount(domain: Path) -> Child:
     """Fork the child that mounts for everybody, in the namespace of the caller, and ends.
 
     Args:
         domain: Where the view appears.
-        staging: Any path; a single domain needs none.
     """
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -158,7 +157,7 @@ def launch_mount(domain: Path, staging: Path) -> Child:
     status = ExitStatus.INTERNAL
     try:
         ours.close()
-        _mount_and_hand_over(Mounts((domain,), (b"0",), staging), theirs)
+        _mount_and_hand_over(Mounts((domain,), (b"0",), domain), theirs)
         status = ExitStatus.RESTORED
     except OSError as error:
         _report(theirs, error)

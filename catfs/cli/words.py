@@ -1,0 +1,72 @@
+"""Sentences and arguments that several commands share."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from catfs.cli.output import tell
+from catfs.commit import Outcome as RecoveryOutcome
+from catfs.commit import Recovery
+from catfs.errors import UsageError, printable
+from catfs.records import Change, DomainDifference, Outcome
+from catfs.runtime.conclude import Conclusion
+from catfs.runtime.workspace import Workspace
+
+_SHOWN_MAX = 20
+"""Most paths listed on stderr; the rest is counted, and all of them are in the ledger."""
+
+_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+def add_json(parser: argparse.ArgumentParser, text: str = "print the result as JSON") -> None:
+    """Declare `--json`."""
+    parser.add_argument("--json", action="store_true", help=text)
+
+
+def find_workspace(start: Path | None = None) -> Workspace:
+    """Give the workspace at or above a folder, the working directory by default.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    place = start or Path.cwd()
+    workspace = Workspace.find(place)
+    if workspace is None:
+        raise UsageError(
+            f"there is no workspace at or above {place}", hint="`catfs run` and `catfs mount` make one"
+        )
+    return workspace
+
+
+def change_line(change: Change) -> str:
+    """Give the line for one change: `+` added, `-` removed, `~` changed."""
+    return f"{_SIGNS[change.kind.value]} {printable(change.path) or '.'}"
+
+
+def say_recoveries(reports: Iterable[Recovery]) -> None:
+    """Tell what was found of interrupted commits."""
+    for report in reports:
+        if report.outcome is RecoveryOutcome.FINISHED:
+            tell(f"finished the interrupted commit {report.commit_id}")
+        elif report.outcome is not RecoveryOutcome.GIVEN_UP:
+            tell(f"the interrupted commit {report.commit_id} {report.outcome.value}: {report.message}")
+
+
+def say_conclusion(conclusion: Conclusion) -> None:
+    """Tell how a run ended: the sentence, and the paths it is about."""
+    tell(f"{conclusion.proof.run_id}: {conclusion.sentence}")
+    if conclusion.proof.outcome in {Outcome.DIRTY, Outcome.RESTORED}:
+        say_leftovers(conclusion.difference.domains)
+    for note in conclusion.notes:
+        tell(f"{printable(note.path)}: {note.kind.value.replace('_', ' ')} {note.detail}".rstrip())
+    if conclusion.proof.outcome is Outcome.DIRTY:
+        tell("declare outputs with --output, or drop leftovers with --leftovers discard")
+
+
+def say_leftovers(domains: Sequence[DomainDifference]) -> None:
+    """List undeclared changes, the first of them."""
+    for domain in domains:
+        for change in domain.leftovers[:_SHOWN_MAX]:
+            tell(f"  {change_line(change)}")
+        if len(domain.leftovers) > _SHOWN_MAX:
+            tell(f"  and {len(domain.leftovers) - _SHOWN_MAX} more in {printable(domain.path)}")

@@ -1,0 +1,336 @@
+"""The end of a session: fold, prove, commit, record.
+
+Nothing flows back: each phase takes what the one before it gave. The proof is a pure function of what
+the session left and what was declared; the commit happens only after it; the ledger is written last,
+its proof file last of all.
+"""
+
+import getpass
+import os
+import platform
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import catfs
+from catfs.clock import system_clock
+from catfs.commit import (
+    CommitReport,
+    DomainChanges,
+    Note,
+    UnfinishedCommitError,
+    apply_commit,
+    plan_commit,
+)
+from catfs.digest import Digest
+from catfs.errors import CommitError, ConflictError
+from catfs.ledger import RunWriter
+from catfs.proof import (
+    DomainEvidence,
+    Evidence,
+    ProofFacts,
+    Verdict,
+    assemble_proof,
+    domain_manifest,
+    domain_roots,
+    missing_outputs,
+    outputs_record,
+    post_tree,
+    prove,
+    restore_diff,
+    status_record,
+)
+from catfs.proof.prove import is_at_or_below
+from catfs.records import (
+    BaseConflict,
+    Leftovers,
+    Manifest,
+    Moment,
+    OutputNote,
+    Phase,
+    Proof,
+    RestoreDiff,
+    RunInfo,
+    StepResult,
+)
+from catfs.records.run_files import (
+    DOMAIN_ROOTS_FILE,
+    OUTPUTS_FILE,
+    POST_MANIFEST_FILE,
+    PRE_MANIFEST_FILE,
+    RESTORE_DIFF_FILE,
+    RUN_INFO_FILE,
+    STATUS_FILE,
+    step_file,
+)
+from catfs.runtime.outputs import ViewOutputs
+from catfs.runtime.request import Job
+from catfs.runtime.session import DomainState, Session
+from catfs.runtime.workspace import Workspace
+
+
+@dataclass(slots=True)
+class Phases:
+    """The parts of a run and when each began and ended."""
+
+    phases: list[Phase] = field(default_factory=list)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Note a part of the run."""
+        started = system_clock()
+        try:
+            yield
+        finally:
+            self.phases.append(Phase(name, started, system_clock()))
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where a run is recorded, and what its record says besides the session.
+
+    Args:
+        workspace: Where the commit keeps its journal.
+        writer: The run's folder, to which JOBSPEC.json and the output of the steps are written already.
+        steps: How each command went.
+        argv: The arguments of the `catfs` command.
+        started: When the run began, in nanoseconds since 1970.
+        phases: The parts of the run so far.
+    """
+
+    workspace: Workspace
+    writer: RunWriter
+    steps: Sequence[StepResult]
+    argv: Sequence[str]
+    started: int
+    phases: Phases
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is known of a session at one moment, and the judgement on it.
+
+    Args:
+        states: Each domain.
+        evidence: What the judgement rests on.
+        verdict: The judgement.
+    """
+
+    states: tuple[DomainState, ...]
+    evidence: Evidence
+    verdict: Verdict
+
+    def with_evidence(self, evidence: Evidence) -> "Examination":
+        """Judge again with other evidence."""
+        return Examination(self.states, evidence, prove(evidence))
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How a session ended.
+
+    Args:
+        proof: What was proven.
+        sentence: The outcome for people.
+        difference: Every change, split into declared ones and leftovers.
+        notes: Where committed outputs differ from the view.
+        cut_off: Whether processes lived on when the view was taken away.
+    """
+
+    proof: Proof
+    sentence: str
+    difference: RestoreDiff
+    notes: tuple[Note, ...]
+    cut_off: bool = False
+
+
+def examine(
+    session: Session, job: Job, command_status: int, leftovers: Leftovers | None = None
+) -> Examination:
+    """Judge a session as it is now; nothing is changed.
+
+    Args:
+        session: The session.
+        job: What was declared.
+        command_status: Status of the command; 0 when there is none.
+        leftovers: What happens to undeclared differences; None for what was declared.
+
+    Raises:
+        MachineError: when the base cannot be read.
+        ReplayError: when the log cannot be followed.
+        OSError: when content cannot be read.
+    """
+    states = tuple(session.states())
+    evidence = Evidence(
+        domains=tuple(
+            DomainEvidence(
+                path=os.fsencode(state.declaration.path),
+                base_root=state.base.root,
+                view_root=state.view.root,
+                replay_root=state.replayed.root,
+                changes=state.changes,
+                outputs=state.declaration.outputs,
+                missing=missing_outputs(state.view, state.declaration.outputs),
+                conflicts=state.conflicts,
+            )
+            for state in states
+        ),
+        command_status=command_status,
+        leftovers=leftovers or job.spec.leftovers,
+    )
+    return Examination(states, evidence, prove(evidence))
+
+
+def conclude(
+    session: Session, job: Job, recording: Recording, leftovers: Leftovers | None = None
+) -> Conclusion:
+    """Prove, commit and record a session that nobody uses any more.
+
+    Args:
+        session: The session; its view is not served any more.
+        job: What was declared.
+        recording: The run's folder and what is known besides the session.
+        leftovers: What happens to undeclared differences; None for what was declared.
+
+    Raises:
+        MachineError, ReplayError, OSError: as `examine`.
+        UnfinishedCommitError: when a commit was decided and could not be finished; recovery goes on.
+    """
+    steps, phases = recording.steps, recording.phases
+    status = next((step.status for step in steps if step.status), 0)
+    with phases.phase("fold"):
+        examination = examine(session, job, status, leftovers)
+    notes: tuple[Note, ...] = ()
+    if examination.verdict.commits:
+        with phases.phase("commit"):
+            examination, notes = _commit(session, examination, recording.workspace, job.spec.run_id)
+    return _record(session, job, recording, examination, notes)
+
+
+def _commit(
+    session: Session, examination: Examination, workspace: Workspace, run_id: str
+) -> tuple[Examination, tuple[Note, ...]]:
+    """Commit declared outputs; a commit that was refused or given up changes the judgement."""
+    try:
+        report = _apply(session, examination, workspace, run_id)
+    except ConflictError as error:
+        return _with_conflict(examination, error), ()
+    except UnfinishedCommitError:
+        raise
+    except CommitError as error:
+        evidence = replace(examination.evidence, commit_problem=str(error))
+        return examination.with_evidence(evidence), ()
+    return examination, report.notes
+
+
+def _apply(session: Session, examination: Examination, workspace: Workspace, run_id: str) -> CommitReport:
+    changes = [
+        DomainChanges(split.path, split.declared, domain.outputs)
+        for split, domain in zip(examination.verdict.domains, examination.evidence.domains, strict=True)
+    ]
+    sources = [ViewOutputs(session.view, index) for index in range(len(changes))]
+    folder = os.fsencode(workspace.folder)
+    return apply_commit(plan_commit(changes), sources, catfs_folder=folder, commit_id=run_id)
+
+
+def _with_conflict(examination: Examination, error: ConflictError) -> Examination:
+    """Judge again, with a path that the commit found changed."""
+    domains = list(examination.evidence.domains)
+    index = next(
+        (
+            place
+            for place, split in enumerate(examination.verdict.domains)
+            if any(change.path == error.path for change in split.declared)
+        ),
+        0,
+    )
+    conflict = BaseConflict(domains[index].path, error.path, error.expected, error.got)
+    domains[index] = replace(domains[index], conflicts=(*domains[index].conflicts, conflict))
+    return examination.with_evidence(replace(examination.evidence, domains=tuple(domains)))
+
+
+def _record(
+    session: Session,
+    job: Job,
+    recording: Recording,
+    examination: Examination,
+    notes: tuple[Note, ...],
+) -> Conclusion:
+    """Write the ledger of a run, its proof last."""
+    writer = recording.writer
+    run_id = job.spec.run_id
+    evidence, verdict, states = examination.evidence, examination.verdict, examination.states
+    paths = [domain.path for domain in evidence.domains]
+    posts = [
+        post_tree(state.base, split.declared) if verdict.commits else state.base
+        for state, split in zip(states, verdict.domains, strict=True)
+    ]
+    post_roots: list[Digest] = [post.root for post in posts]
+    before = tuple(domain_manifest(path, state.base) for path, state in zip(paths, states, strict=True))
+    after = tuple(domain_manifest(path, post) for path, post in zip(paths, posts, strict=True))
+    writer.write_record(PRE_MANIFEST_FILE, Manifest(run_id, Moment.PRE, before))
+    writer.write_record(POST_MANIFEST_FILE, Manifest(run_id, Moment.POST, after))
+    difference = restore_diff(run_id, verdict)
+    writer.write_record(RESTORE_DIFF_FILE, difference)
+    views = [state.view for state in states]
+    outputs = outputs_record(run_id, evidence, verdict, views, _notes_by_output(evidence, notes))
+    writer.write_record(OUTPUTS_FILE, outputs)
+    writer.write_record(DOMAIN_ROOTS_FILE, domain_roots(run_id, evidence, post_roots))
+    for step in recording.steps:
+        writer.write_record(step_file(step.index, "json"), step)
+    log = writer.add_log(session.log_path)
+    writer.write_record(RUN_INFO_FILE, _run_info(job, session, recording))
+    writer.write_record(STATUS_FILE, status_record(run_id, evidence, verdict, recording.phases.phases))
+    facts = ProofFacts(
+        created=system_clock(),
+        rechecked_paths=sum(state.checked for state in states),
+        entries=tuple(
+            (len(manifest.rows), sum(1 for _ in state.view.items()))
+            for manifest, state in zip(before, states, strict=True)
+        ),
+        log=log,
+    )
+    proof = assemble_proof(job.spec, evidence, verdict, post_roots, facts, writer.files)
+    writer.finish(proof)
+    return Conclusion(proof, verdict.sentence, difference, notes)
+
+
+def _notes_by_output(
+    evidence: Evidence, notes: Sequence[Note]
+) -> dict[tuple[bytes, bytes], list[OutputNote]]:
+    """Give each note of a commit to the output that it is about, or that it made room for."""
+    found: dict[tuple[bytes, bytes], list[OutputNote]] = defaultdict(list)
+    for domain in evidence.domains:
+        for note in notes:
+            if note.domain != domain.path:
+                continue
+            for output in domain.outputs:
+                if is_at_or_below(note.path, (output,)) or output.startswith(note.path + b"/"):
+                    found[domain.path, output].append(OutputNote(note.kind.value, note.path, note.detail))
+    return found
+
+
+def _run_info(job: Job, session: Session, recording: Recording) -> RunInfo:
+    return RunInfo(
+        run_id=job.spec.run_id,
+        catfs=catfs.__version__,
+        python=platform.python_version(),
+        kernel=platform.release(),
+        host=platform.node(),
+        uid=os.getuid(),
+        user=_user_name(),
+        cwd=os.fsencode(os.getcwd()),
+        argv=tuple(os.fsencode(word) for word in recording.argv),
+        started=recording.started,
+        ended=system_clock(),
+        transport=job.spec.transport,
+        session=session.identity,
+    )
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

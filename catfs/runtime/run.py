@@ -1,0 +1,118 @@
+"""A run: one command, executed in a session of its own, from declaration to ledger."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import trio
+
+from catfs.clock import system_clock
+from catfs.commit import Recovery, recover
+from catfs.errors import MachineError
+from catfs.ledger import RunWriter
+from catfs.records import Confine, StepResult
+from catfs.records import Stream as StreamFacts
+from catfs.records.run_files import JOBSPEC_FILE, step_file
+from catfs.runtime.conclude import Conclusion, Phases, Recording, conclude
+from catfs.runtime.confinement import Confinement
+from catfs.runtime.execute import Ended, Stream, execute
+from catfs.runtime.launch import Child, Mounts, launch_command
+from catfs.runtime.request import Job, RunRequest, resolve_request
+from catfs.runtime.session import Session
+from catfs.runtime.transports import make_transport
+from catfs.runtime.workspace import Workspace
+
+Show = Callable[[int, int], None]
+"""Told how many files and bytes of the domains have been read."""
+
+
+def run_command(
+    request: RunRequest,
+    *,
+    output: int = 1,
+    errors: int = 2,
+    on_recovery: Callable[[Sequence[Recovery]], None],
+    show: Show | None = None,
+) -> Conclusion:
+    """Run a command in a view, prove what it left, commit what was declared, and record it.
+
+    Args:
+        request: What to run.
+        output: Descriptor to which the command's standard output is passed on.
+        errors: Descriptor to which its standard error is passed on.
+        on_recovery: Told what was found of interrupted commits.
+        show: Told how far reading the domains is.
+
+    Raises:
+        UsageError: when the request cannot be used.
+        MachineError: when the machine cannot do it.
+        CatfsError: as `conclude`.
+    """
+    started = system_clock()
+    workspace = Workspace.find_or_create(request.cwd)
+    job = resolve_request(request, workspace)
+    transport = make_transport(job.spec.transport)
+    job = replace(job, spec=replace(job.spec, transport=transport.name))
+    on_recovery(recover(os.fsencode(workspace.folder)))
+    phases = Phases()
+    with RunWriter(workspace.runs / job.spec.run_id) as writer:
+        writer.write_record(JOBSPEC_FILE, job.spec)
+        with Session(workspace, job.spec.run_id, job.declarations, "run") as session:
+            child, streams = _launch(session, job, workspace, request, (output, errors))
+            with phases.phase("execute"):
+                ended = trio.run(execute, session.view, transport, child, streams, _ticker(session, show))
+            if ended.problem is not None and ended.status not in {126, 127}:
+                raise MachineError(f"the command could not be started: {ended.problem}")
+            steps = [_step_result(job, ended, streams, writer)]
+            record = Recording(workspace, writer, steps, request.argv, started, phases)
+            conclusion = conclude(session, job, record)
+    return replace(conclusion, cut_off=ended.cut_off)
+
+
+def _launch(
+    session: Session,
+    job: Job,
+    workspace: Workspace,
+    request: RunRequest,
+    terminals: tuple[int, int],
+) -> tuple[Child, list[Stream]]:
+    """Fork the command; it waits for its view to be served."""
+    paths = tuple(declaration.path for declaration in job.declarations)
+    wall = Confinement(job.spec.confine is Confine.ON, paths, job.allow_write, workspace.folder)
+    command = wall.command(request.arguments, request.cwd)
+    staging = session.folder / "mount"
+    staging.mkdir()
+    pipes = [os.pipe() for _ in terminals]
+    try:
+        child = launch_command(
+            Mounts(paths, session.labels, staging),
+            command,
+            wall.environment(os.environ),
+            request.cwd,
+            pipes[0][1],
+            pipes[1][1],
+        )
+    finally:
+        for _, writing in pipes:
+            os.close(writing)
+    streams = [
+        Stream(reading, terminal, session.folder / name)
+        for (reading, _), terminal, name in zip(pipes, terminals, ("stdout", "stderr"), strict=True)
+    ]
+    return child, streams
+
+
+def _ticker(session: Session, show: Show | None) -> Callable[[], None] | None:
+    if show is None:
+        return None
+    return lambda: show(*session.base.progress())
+
+
+def _step_result(job: Job, ended: Ended, streams: Sequence[Stream], writer: RunWriter) -> StepResult:
+    """Keep what the command printed, and say how it went."""
+    step = job.spec.steps[0]
+    output, errors = (
+        StreamFacts(*writer.add_file(step_file(step.index, stream.keep.name), stream.keep))
+        for stream in streams
+    )
+    return StepResult(step.index, step.argv, ended.status, ended.started, ended.ended, output, errors)
