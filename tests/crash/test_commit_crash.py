@@ -243,3 +243,15 @@ def test_new_content_is_durable_before_the_journal_and_names_before_it_goes(tmp_
     # Records go last, each followed by the fsync of its folder.
     assert calls[-4:] == ["unlink", "fsync", "unlink", "fsync"]
     assert calls[journal + 2 : -4].count("fsync") == 2
+
+
+def test_a_stage_in_the_domain_is_gone_for_good_before_its_records_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed, time of the domain put back, both durable; only then is it forgotten."""
+    monkeypatch.setattr(workspace_module, "_mount_number", lambda descriptor: b"%d" % descriptor)
+    scene = _small(tmp_path / "scene")
+    disk = Disk(0, crash, lasting=False)
+    with disk.installed():
+        scene.commit()
+    assert disk.calls[-7:] == ["rmdir", "utime", "fsync", "unlink", "fsync", "unlink", "fsync"]

@@ -1,7 +1,9 @@
 """Carrying out a commit: what arrives, what stays behind, what is never committed."""
 
 import os
+import shutil
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,44 @@ def test_many_outputs_are_made_durable_at_once(tmp_path: Path) -> None:
     assert disk.calls.count("syncfs") == 2
     assert disk.calls.count("fsync") < 12
     assert scene.read() == scene.expected
+
+
+def test_an_ordinary_user_commits_into_directories_that_forbid_writing() -> None:
+    """Root may always write; the owner opens a closed directory for the commit and closes it again."""
+    # Not below tmp_path, which other users cannot enter.
+    place = Path(tempfile.mkdtemp(prefix="commit-"))
+    place.chmod(0o755)
+    before: Model = {b"": folder(), b"out": folder(0o555), b"out/a": file(b"old")}
+    after: Model = {
+        b"": folder(),
+        b"out": folder(0o555, NEW_TIME),
+        b"out/a": NEW_FILE,
+        b"out/b": folder(0o500, NEW_TIME),
+        b"out/b/c": NEW_FILE,
+    }
+    scene = scene_of(place, before, after)
+    child = os.fork()
+    if child == 0:
+        _become_ordinary(place)
+        scene.commit()
+        os._exit(0)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert scene.read() == scene.expected
+        assert scene.leftovers() == []
+    finally:
+        for path in (scene.domains[0] / "out", scene.domains[0] / "out/b"):
+            path.chmod(0o755)
+        shutil.rmtree(place)
+
+
+def _become_ordinary(place: Path) -> None:
+    """Give a tree to a user without rights and become that user; an ordinary user stays what it is."""
+    if os.geteuid() != 0:
+        return
+    for parent, folders, files in os.walk(place):
+        for name in (".", *folders, *files):
+            os.chown(os.path.join(parent, name), 65534, 65534, follow_symlinks=False)
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)

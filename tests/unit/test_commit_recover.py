@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from catfs.commit import Outcome, Recovery, UnfinishedCommitError, list_journals, recover
 from catfs.commit import steps as steps_module
 from catfs.errors import ConflictError
+from catfs.linux import renameat2
 from tests.model.commit_tools import (
     BASE,
     NEW_FILE,
@@ -252,4 +254,49 @@ def test_a_commit_of_two_domains_is_one_decision(tmp_path: Path) -> None:
     (scene.domains[1] / "out/a").write_bytes(b"old")
     os.utime(scene.domains[1] / "out/a", ns=(OLD_TIME, OLD_TIME))
     scene.commit()
+    assert scene.read() == scene.expected
+
+
+def _interfere(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
+    """Let something happen right before each step that renames, when all checks are over."""
+
+    def interfered(stage: int, slot: bytes, parent: int, name: bytes, flags: int) -> None:
+        """Let it happen, then rename."""
+        action()
+        renameat2(stage, slot, parent, name, flags)
+
+    monkeypatch.setattr(steps_module, "renameat2", interfered)
+
+
+def test_a_name_that_appears_at_the_last_moment_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing was, the rename itself refuses to replace; once the name is free, recovery goes on."""
+    scene = scene_of(tmp_path, BASE, {**BASE, b"out": folder(0o755, NEW_TIME), b"out/b": NEW_FILE})
+    theirs = scene.domains[0] / "out/b"
+    _interfere(monkeypatch, lambda: theirs.write_bytes(b"theirs"))
+    with pytest.raises(UnfinishedCommitError, match="File exists"):
+        scene.commit()
+    monkeypatch.undo()
+    assert theirs.read_bytes() == b"theirs"
+    assert [report.outcome for report in recover(scene.control)] == [Outcome.CONFLICT]
+    theirs.unlink()
+    assert recover(scene.control) == (Recovery("c1", Outcome.FINISHED),)
+    assert scene.read() == scene.expected
+
+
+def test_a_name_put_into_a_replaced_directory_at_the_last_moment_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory waits in the stage, with what was put into it, until somebody takes that out."""
+    before: Model = {b"": folder(), b"out": folder()}
+    scene = scene_of(tmp_path, before, {b"": folder(), b"out": NEW_FILE})
+    stranger = scene.domains[0] / "out/stranger"
+    _interfere(monkeypatch, stranger.touch)
+    with pytest.raises(UnfinishedCommitError, match="not empty"):
+        scene.commit()
+    monkeypatch.undo()
+    assert [report.outcome for report in recover(scene.control)] == [Outcome.FAILED]
+    (scene.folder / ".catfs/stage/c1/0/stranger").rename(tmp_path / "saved")
+    assert recover(scene.control) == (Recovery("c1", Outcome.FINISHED),)
     assert scene.read() == scene.expected
