@@ -21,9 +21,10 @@ from catfs.records import JOBSPEC_FILE, Leftovers, Outcome
 from catfs.runtime.conclude import Examination, Phases, Recording, conclude, examine
 from catfs.runtime.control import serve_control
 from catfs.runtime.launch import enter_private_namespace, launch_mount
-from catfs.runtime.request import Job, fresh_run_id
+from catfs.runtime.request import Job, RunRequest, fresh_run_id, resolve_request
 from catfs.runtime.session import Session
 from catfs.runtime.sessions import is_mount_point
+from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
 _READY = b"ready"
@@ -35,19 +36,23 @@ _LAST_ANSWER_SECONDS = 0.05
 """How long the server stays for its last answer to be read."""
 
 
-def start_mount(job: Job, workspace: Workspace, transport: Transport, argv: tuple[str, ...]) -> None:
+def start_mount(request: RunRequest) -> Job:
     """Mount a domain for everybody, served by a process in the background.
 
     Args:
-        job: What to mount: one domain, no steps.
-        workspace: Where the session's folder and its ledger go.
-        transport: Serves the view.
-        argv: The arguments of the `catfs` command.
+        request: What to mount: one domain, no command.
+
+    Returns:
+        The job, whose run id is the id of the session.
 
     Raises:
-        UsageError: when a view is mounted there already.
+        UsageError: when the request cannot be used, or a view is mounted there already.
         MachineError: when it cannot be mounted.
     """
+    workspace = Workspace.find_or_create(request.cwd)
+    job = resolve_request(request, workspace)
+    transport = make_transport(job.spec.transport)
+    job = replace(job, spec=replace(job.spec, transport=transport.name))
     domain = job.declarations[0].path
     if is_mount_point(domain):
         raise UsageError(f"{domain} is mounted already", hint="`catfs umount` ends the session")
@@ -64,13 +69,13 @@ def start_mount(job: Job, workspace: Workspace, transport: Transport, argv: tupl
         if said != _READY:
             os.waitpid(pid, 0)
             raise MachineError(said.decode() or "the server ended before it had mounted")
-        return
+        return job
     os.close(reader)
     status = ExitStatus.INTERNAL
     try:
         os.setsid()
         _detach()
-        _Server(job, workspace, transport, argv).run(writer)
+        _Server(job, workspace, transport, request.argv).run(writer)
         status = ExitStatus.RESTORED
     except (CatfsError, OSError) as error:
         os.write(writer, str(error).encode())
