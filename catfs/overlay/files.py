@@ -61,11 +61,14 @@ class Files(ViewState):
             OSError: ESTALE, or as reading the lower or the data file raises.
         """
         handle = self.handle(number)
-        node = self._file_of(handle)
+        return self.read_file(self._file_of(handle), offset, length, handle.actor)
+
+    def read_file(self, node: File, offset: int, length: int, actor: Actor) -> bytes:
+        """Read a file without a handle; otherwise as `read`."""
         if not node.was_read and node.origin is not None:
             node.was_read = True
             self.used.add(node.origin)
-            self.record("read", self.place_of(node), node, handle.actor, self.clock())
+            self.record("read", self.place_of(node), node, actor, self.clock())
         return self.read_content(node, offset, length)
 
     def read_content(self, node: File, offset: int, length: int) -> bytes:
@@ -98,24 +101,33 @@ class Files(ViewState):
         """
         handle = self.handle(number)
         node = self._file_of(handle)
-        actor = actor or handle.actor
-        if offset + len(data) > FILE_BYTES_MAX:
+        return self.write_file(node, offset, data, actor or handle.actor, bool(handle.actor.uid))
+
+    def write_file(
+        self, node: File, offset: int, data: bytes | memoryview, actor: Actor, clear_set_id: bool
+    ) -> int:
+        """Write to a file without a handle; otherwise as `write`.
+
+        Args:
+            clear_set_id: Whether the writer lacks the privilege to keep set-id bits.
+        """
+        length = len(data)
+        if offset + length > FILE_BYTES_MAX:
             raise _error(EFBIG)
-        if not data:
+        if not length:
             return 0
-        extents = node.extents or own_extents(node)
-        position = extents.data_position(offset, len(data))
-        if position is None:
+        position = None if node.extents is None else node.extents.data_position(offset, length)
+        if position is None or self.shared.overlaps(position, length):
             position = self.data.append(data)
         else:
             self.data.write(position, data)
         now = self.clock()
-        self.place_data(node, offset, len(data), position, now)
+        self.place_data(node, offset, length, position, now)
         place = self.place_of(node)
-        self.record("write", place, node, actor, now, offset=offset, length=len(data), data=position)
-        if node.mode & 0o6000 and handle.actor.uid:
+        self.record("write", place, node, actor, now, offset=offset, length=length, data=position)
+        if clear_set_id and node.mode & 0o6000:
             self._clear_set_id_bits(node, actor, now)
-        return len(data)
+        return length
 
     def place_data(self, node: File, offset: int, length: int, position: int, now: int) -> None:
         """Let a range of a file lie at a position of the data file."""
@@ -188,7 +200,11 @@ class Files(ViewState):
         if not isinstance(node, File) or node.extents is None:
             return
         for _, piece in node.extents.ranges():
-            if piece.source is Source.DATA and piece.length >= RELEASE_BYTES_MIN:
+            if (
+                piece.source is Source.DATA
+                and piece.length >= RELEASE_BYTES_MIN
+                and not self.shared.overlaps(piece.position, piece.length)
+            ):
                 self.data.release(piece.position, piece.length)
 
     def opendir(self, ino: int, actor: Actor) -> int:

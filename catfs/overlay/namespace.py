@@ -99,7 +99,7 @@ class Namespace(ViewState):
         node = self.node(ino)
         if isinstance(node, Directory):
             raise _error(EPERM, name)
-        if node.nlink == 0:
+        if node.nlink == 0 and ino not in self.unnamed:
             raise _error(ENOENT, name)
         directory = self._directory_for_new_name(parent, name)
         source = self.place_of(node)
@@ -108,6 +108,7 @@ class Namespace(ViewState):
             raise _error(EXDEV, name)
         now = self.clock()
         self._add(directory, name, node, now)
+        self.unnamed.discard(ino)
         node.nlink += 1
         node.ctime = now
         self.touch_node(node)

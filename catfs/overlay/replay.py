@@ -67,6 +67,8 @@ class _Player:
     def __init__(self, view: View) -> None:
         self._view = view
         self._nodes: dict[int, Node] = {}
+        self._used = 0
+        """End of the part of the data file that the records so far used."""
 
     def apply(self, record: WriteRecord) -> None:
         getattr(self, f"_{record.op}")(record)
@@ -110,7 +112,11 @@ class _Player:
 
     def _create(self, record: WriteRecord) -> None:
         parent, name = self._parent(record, record.path)
-        self._made(record, self._view.create(parent, name, record.number("mode"), self._actor(record)))
+        mode, actor = record.number("mode"), self._actor(record)
+        if record.unlinked:
+            self._made(record, self._view.tmpfile(parent, mode, actor))
+        else:
+            self._made(record, self._view.create(parent, name, mode, actor))
 
     def _mkdir(self, record: WriteRecord) -> None:
         parent, name = self._parent(record, record.path)
@@ -154,9 +160,12 @@ class _Player:
         length = record.number("length")
         if not length:
             raise ReplayError(record, "expected a length of at least 1")
-        self._view.place_data(
-            self._file(record), record.number("offset"), length, record.number("data"), record.t
-        )
+        node, offset, position = self._file(record), record.number("offset"), record.number("data")
+        own = node.extents.data_position(offset, length) if node.extents is not None else None
+        if position < self._used and position != own:
+            self._view.shared.add(position, length)  # neither appended nor in place: a copied range
+        self._used = max(self._used, position + length)
+        self._view.place_data(node, offset, length, position, record.t)
 
     def _truncate(self, record: WriteRecord) -> None:
         self._view.truncate(self._file(record), record.number("length"), Actor(record.pid, 0, 0))

@@ -14,6 +14,7 @@ from catfs.limits import FRESH_INODE_FIRST, NAME_BYTES_MAX
 from catfs.overlay.data_file import DataFile
 from catfs.overlay.lower import Lower
 from catfs.overlay.nodes import Actor, Directory, LowerStat, Node, Origin, node_from_lower
+from catfs.overlay.sharing import SharedRanges
 from catfs.overlay.trace import Place, Trace
 
 ROOT_INODE = 1
@@ -85,6 +86,10 @@ class ViewState:
         self.handles: dict[int, Handle] = {}
         self.used: set[Origin] = set()
         """Every lower file that was read or touched: what must still be as it was before a commit."""
+        self.shared = SharedRanges()
+        """The runs of the data file that several files point at."""
+        self.unnamed: set[int] = set()
+        """Inode numbers of files that were made without a name and have none yet."""
         self._fresh_inodes = itertools.count(FRESH_INODE_FIRST)
         self._fresh_handles = itertools.count(1)
         self._foreign_inodes: dict[tuple[int, int], int] = {}
@@ -302,6 +307,7 @@ class ViewState:
         """Let go of a node that has no name, no handle and no kernel reference."""
         if node.nlink == 0 and node.lookups == 0 and node.opens == 0 and self.nodes.get(node.ino) is node:
             del self.nodes[node.ino]
+            self.unnamed.discard(node.ino)
             self.discard_content(node)
 
     def discard_content(self, node: Node) -> None:

@@ -8,14 +8,17 @@ One thread owns it. Its parts:
 - `namespace`: names
 - `files`: content and handles
 - `attributes`: attributes and extended attributes
+- `ranges`: copying ranges, finding data and holes
+- `unnamed`: files without a name
 """
 
 from catfs.overlay.attributes import Attributes
-from catfs.overlay.namespace import Namespace
 from catfs.overlay.nodes import Node
+from catfs.overlay.ranges import Ranges
+from catfs.overlay.unnamed import Unnamed
 
 
-class View(Namespace, Attributes):
+class View(Unnamed, Attributes, Ranges):
     """A copy-on-write view of one or more domains; see the modules of its parts for the operations."""
 
     def getattr(self, ino: int) -> Node:

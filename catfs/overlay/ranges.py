@@ -1,0 +1,114 @@
+"""Ranges: copying them between files without moving bytes, and finding data and holes."""
+
+import os
+from errno import EINVAL, EIO, EISDIR, ENXIO, EXDEV
+
+from catfs.limits import HASH_CHUNK_BYTES
+from catfs.linux import FALLOC_FL_ZERO_RANGE
+from catfs.overlay.extents import Piece, Source
+from catfs.overlay.files import Files
+from catfs.overlay.nodes import Actor, Directory, File
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+class Ranges(Files):
+    """The operations on ranges of files. Each one is applied whole, or raises OSError."""
+
+    def copy_range(
+        self, source: int, offset: int, target: int, target_offset: int, length: int, actor: Actor
+    ) -> int:
+        """Let a range of one file have the content of a range of another, or of the same one.
+
+        New bytes are shared and holes stay holes; only bytes that still lie in the lower are moved, to
+        the data file. The log says of each part what it says of a write to the same place.
+
+        Args:
+            source: Inode number of the file to copy from.
+            target: Inode number of the file to copy to.
+            length: Number of bytes wanted.
+
+        Returns:
+            The number of bytes copied; fewer than wanted only at the end of the source.
+
+        Raises:
+            OSError: EISDIR, EINVAL for other kinds and for ranges of one file that overlap, EXDEV
+                for files of two domains, EFBIG, and as `write`.
+        """
+        from_file, to_file = self._file_for_range(source), self._file_for_range(target)
+        length = min(length, max(0, from_file.size - offset))
+        if from_file is to_file and abs(offset - target_offset) < length:
+            raise _error(EINVAL)
+        if self.place_of(from_file).domain != self.place_of(to_file).domain:
+            raise _error(EXDEV)
+        done = 0
+        while done < length:
+            done += self._copy_piece(
+                from_file, offset + done, to_file, target_offset + done, length - done, actor
+            )
+        return length
+
+    def _copy_piece(
+        self, source: File, offset: int, target: File, target_offset: int, length: int, actor: Actor
+    ) -> int:
+        """Copy the first part of a range whose bytes lie together, and give its length."""
+        if source.extents is None:
+            piece = Piece(Source.LOWER, offset, length)
+        else:
+            piece = next(source.extents.pieces(offset, length))
+        if piece.source is Source.LOWER:
+            data = self.read_file(source, offset, min(piece.length, HASH_CHUNK_BYTES), actor)
+            if not data:
+                raise _error(EIO)  # the lower was cut underneath: there is nothing to copy
+            return self.write_file(target, target_offset, data, actor, clear_set_id=False)
+        if piece.source is Source.HOLE:
+            self._copy_hole(target, target_offset, piece.length, actor)
+        else:
+            self._share(target, target_offset, piece.position, piece.length, actor)
+        return piece.length
+
+    def _copy_hole(self, target: File, offset: int, length: int, actor: Actor) -> None:
+        """Make a hole, as ZERO_RANGE does: it may end behind the end of the file."""
+        self.fallocate(target, FALLOC_FL_ZERO_RANGE, offset, length, actor)
+
+    def _share(self, target: File, offset: int, position: int, length: int, actor: Actor) -> None:
+        self.shared.add(position, length)
+        now = self.clock()
+        self.place_data(target, offset, length, position, now)
+        place = self.place_of(target)
+        self.record("write", place, target, actor, now, offset=offset, length=length, data=position)
+
+    def seek(self, ino: int, offset: int, whence: int) -> int:
+        """Find the next data or the next hole. What lies in the lower counts as data.
+
+        Args:
+            offset: Where to start, in bytes.
+            whence: SEEK_DATA or SEEK_HOLE.
+
+        Raises:
+            OSError: ENXIO behind the end and when there is no data any more, EINVAL.
+        """
+        node = self._file_for_range(ino)
+        if whence not in {os.SEEK_DATA, os.SEEK_HOLE}:
+            raise _error(EINVAL)
+        size = node.size
+        if not 0 <= offset < size:
+            raise _error(ENXIO)
+        want_hole = whence == os.SEEK_HOLE
+        if node.extents is None:
+            return size if want_hole else offset
+        for piece in node.extents.pieces(offset, size - offset):
+            if (piece.source is Source.HOLE) == want_hole:
+                return offset
+            offset += piece.length
+        if want_hole:
+            return size
+        raise _error(ENXIO)
+
+    def _file_for_range(self, ino: int) -> File:
+        node = self.node(ino)
+        if isinstance(node, File):
+            return node
+        raise _error(EISDIR if isinstance(node, Directory) else EINVAL)
