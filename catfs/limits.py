@@ -43,4 +43,8 @@ that the system call costs more than the space is worth."""
 PROCESS_DESCRIPTORS_MAX = 64
 """Most /proc entries of writing processes that are kept open at once."""
 
+PROCESS_ARGUMENTS_SECONDS = 0.05
+"""Longest wait for the arguments of a process, in seconds. Reading them takes microseconds, unless the
+process waits for the server itself; then it must be answered first."""
+
 assert PATH_CHUNK_BYTES + NAME_BYTES_MAX < 4096

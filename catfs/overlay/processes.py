@@ -4,15 +4,20 @@ A process keeps its id when it executes another program, and an id is given to a
 the first is gone. Both show in /proc/PID/stat: the start time tells processes apart, the addresses
 of code and stack move with every execution. One positioned read of a descriptor that stays open
 tells both.
+
+The arguments of a process are read from its memory, under the lock that its own mmap and munmap
+take. A process that unmaps a changed file holds that lock while it waits for this very server, so
+the server must never wait for the arguments without end.
 """
 
 import os
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from errno import ESRCH
 from pathlib import Path
 
-from catfs.limits import PROCESS_DESCRIPTORS_MAX
+from catfs.limits import PROCESS_ARGUMENTS_SECONDS, PROCESS_DESCRIPTORS_MAX
 
 _START_TIME, _CODE_START, _STACK_START, _PARENT = 19, 23, 25, 1
 """Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""
@@ -28,7 +33,7 @@ class ProcessFacts:
         parent: Id of its parent process.
         start: When it started, in clock ticks since boot; 0 when it was gone already.
         exe: Path of its executable; b"" when it cannot be read.
-        argv: Its arguments.
+        argv: Its arguments; none when its memory was busy.
         cwd: Its working directory; b"" when it cannot be read.
         uid: Its user id.
     """
@@ -99,7 +104,7 @@ class Processes:
     def _facts(self, pid: int, fields: list[bytes]) -> ProcessFacts:
         base = Path(self._proc, str(pid))
         status = _read(base / "status")
-        arguments = _read(base / "cmdline")
+        arguments = _read_in_time(base / "cmdline")
         return ProcessFacts(
             pid=pid,
             process=_status_number(status, b"Tgid:", pid),
@@ -145,6 +150,15 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _read_in_time(path: Path) -> bytes:
+    """Read a file that may not answer before this server has answered somebody else."""
+    answer: list[bytes] = []
+    reader = threading.Thread(target=lambda: answer.append(_read(path)), daemon=True)
+    reader.start()
+    reader.join(PROCESS_ARGUMENTS_SECONDS)
+    return answer[0] if answer else b""
 
 
 def _link(path: Path) -> bytes:
