@@ -132,7 +132,7 @@ def prove(evidence: Evidence) -> Verdict:
     self_restored = not any(domain.leftovers for domain in domains)
     # 4. The outcome.
     outcome, exit_status, sentence = _outcome(evidence, domains)
-    return Verdict(outcome, exit_status, isolated, self_restored, sentence, domains)
+    return Verdict(outcome, int(exit_status), isolated, self_restored, sentence, domains)
 
 
 def split_changes(

@@ -9,8 +9,9 @@ from catfs.records.change import Change, ChangeKind
 from catfs.records.difference import DomainDifference, RestoreDiff, listed_change
 from catfs.records.entry import Entry, Kind, kind_of_mode
 from catfs.records.fields import listed_entry, put_bytes, put_bytes_list
-from catfs.records.job import Confine, JobSpec, JobStep, Leftovers, check_run_id
+from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
 from catfs.records.manifest import DomainManifest, Manifest, Moment, Row, walk_key
+from catfs.records.names import check_run_id
 from catfs.records.outputs import Output, OutputNote, Outputs
 from catfs.records.proof import (
     EXCLUDED_METADATA,

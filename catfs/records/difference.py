@@ -7,8 +7,8 @@ from typing import Final, Self
 from catfs.errors import FormatError
 from catfs.records.change import Change, ChangeKind
 from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes
-from catfs.records.job import check_absolute, check_relative
 from catfs.records.manifest import walk_key
+from catfs.records.names import check_absolute, check_relative
 
 RESTORE_DIFF_SCHEMA: Final = "restore-diff.v1"
 
@@ -124,7 +124,7 @@ class RestoreDiff:
         """
         fields = Fields(value, "restore difference")
         fields.schema(RESTORE_DIFF_SCHEMA)
-        difference = cls(fields.text("run_id"), fields.parts("domains", DomainDifference.take))
+        difference = cls(fields.run_id(), fields.parts("domains", DomainDifference.take, at_least=1))
         fields.end()
         return difference
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from catfs.digest import EMPTY_DIGEST, Digest
 from catfs.errors import FormatError
 from catfs.records.entry import Entry, Kind
+from catfs.records.names import check_run_id
 from catfs.records.timestamp import parse_time
 from catfs.records.write_record import decode_base64, take_number
 
@@ -117,6 +118,12 @@ class Fields:
             raise FormatError(self.what, f"expected a text for {key}, got {value!r}")
         return value
 
+    def run_id(self) -> str:
+        """Take the run id."""
+        run_id = self.text("run_id")
+        check_run_id(run_id)
+        return run_id
+
     def number(self, key: str) -> int:
         """Take a whole number of at least 0."""
         return take_number(self._rest, key, self.what)
@@ -201,16 +208,19 @@ class Fields:
         """Take an object."""
         return Fields(self.value(key), f"{self.what}, {key}")
 
-    def parts(self, key: str, read: "Callable[[Fields], _Item]") -> tuple[_Item, ...]:
+    def parts(self, key: str, read: "Callable[[Fields], _Item]", *, at_least: int = 0) -> tuple[_Item, ...]:
         """Take a list of objects.
 
         Args:
             key: The field.
             read: Reads one of them, but for its end.
+            at_least: Fewest objects.
         """
         value = self.value(key)
         if not isinstance(value, list):
             raise FormatError(self.what, f"expected a list for {key}, got {type(value).__name__}")
+        if len(value) < at_least:
+            raise FormatError(self.what, f"expected at least {at_least} {key}, got {len(value)}")
         items = []
         for index, item in enumerate(value):
             fields = Fields(item, f"{self.what}, {key} {index}")

@@ -1,17 +1,14 @@
 """What a run is asked to do: JOBSPEC.json, written before anything happens."""
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
 
 from catfs.errors import FormatError, printable
-from catfs.limits import NAME_BYTES_MAX
 from catfs.records.fields import Fields, put_bytes_list
+from catfs.records.names import check_absolute, check_run_id
 
 JOBSPEC_SCHEMA: Final = "jobspec.v1"
-
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 class Leftovers(Enum):
@@ -99,7 +96,7 @@ class JobSpec:
         for path in (*self.domains, *self.outputs, *self.allowed_roots, *self.allow_write):
             check_absolute(path)
         for domain in self.domains:
-            if any(other is not domain and _is_at_or_below(domain, other) for other in self.domains):
+            if sum(_is_at_or_below(domain, other) for other in self.domains) > 1:
                 raise FormatError(
                     "job specification", f"domain {printable(domain)} stands twice or in another"
                 )
@@ -140,7 +137,7 @@ class JobSpec:
         fields = Fields(value, "job specification")
         fields.schema(JOBSPEC_SCHEMA)
         job = cls(
-            run_id=fields.text("run_id"),
+            run_id=fields.run_id(),
             intent=fields.text("intent"),
             domains=fields.data_list("domains"),
             outputs=fields.data_list("outputs"),
@@ -153,40 +150,6 @@ class JobSpec:
         )
         fields.end()
         return job
-
-
-def check_run_id(run_id: str) -> None:
-    """Check that a text can name a run: letters, digits, `.`, `_` and `-`, at most 128, not a hidden name.
-
-    Raises:
-        FormatError: when it cannot.
-    """
-    if not _RUN_ID.fullmatch(run_id):
-        expected = "expected up to 128 of A-Z a-z 0-9 . _ -, a letter or digit first"
-        raise FormatError("run id", f"{expected}, got {run_id!r}")
-
-
-def check_absolute(path: bytes) -> None:
-    """Check that a path is absolute and is the only spelling of itself.
-
-    Raises:
-        FormatError: when it is relative, ends in a slash, or has `.`, `..`, empty or too long names.
-    """
-    if not path.startswith(b"/"):
-        raise FormatError("path", f"expected an absolute path, got {printable(path)!r}")
-    if path != b"/":
-        check_relative(path[1:])
-
-
-def check_relative(path: bytes) -> None:
-    """Check that a path is relative and is the only spelling of itself; b"" stands for the domain itself.
-
-    Raises:
-        FormatError: when it is absolute, ends in a slash, or has `.`, `..`, empty or too long names.
-    """
-    for name in path.split(b"/") if path else ():
-        if name in {b"", b".", b".."} or b"\0" in name or len(name) > NAME_BYTES_MAX:
-            raise FormatError("path", f"expected names joined by single slashes, got {printable(path)!r}")
 
 
 def _is_at_or_below(path: bytes, folder: bytes) -> bool:

@@ -13,7 +13,7 @@ from catfs.digest import Digest
 from catfs.errors import FormatError, printable
 from catfs.records.entry import Entry, Kind
 from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes
-from catfs.records.job import check_absolute, check_relative
+from catfs.records.names import check_absolute, check_relative
 
 MANIFEST_SCHEMA: Final = "manifest.v1"
 
@@ -131,9 +131,9 @@ class Manifest:
         fields = Fields(value, "manifest")
         fields.schema(MANIFEST_SCHEMA)
         manifest = cls(
-            fields.text("run_id"),
+            fields.run_id(),
             fields.choice("moment", Moment),
-            fields.parts("domains", DomainManifest.take),
+            fields.parts("domains", DomainManifest.take, at_least=1),
         )
         fields.end()
         return manifest

@@ -5,8 +5,8 @@ from typing import Final, Self
 
 from catfs.errors import FormatError
 from catfs.records.fields import Fields, put_bytes
-from catfs.records.job import check_absolute, check_relative
 from catfs.records.manifest import Row
+from catfs.records.names import check_absolute, check_relative
 
 OUTPUTS_SCHEMA: Final = "outputs.v1"
 
@@ -126,6 +126,6 @@ class Outputs:
         """
         fields = Fields(value, "outputs")
         fields.schema(OUTPUTS_SCHEMA)
-        outputs = cls(fields.text("run_id"), fields.parts("outputs", Output.take))
+        outputs = cls(fields.run_id(), fields.parts("outputs", Output.take))
         fields.end()
         return outputs

@@ -12,7 +12,8 @@ from catfs.digest import Digest
 from catfs.errors import FormatError
 from catfs.records.canonical import canonical_digest
 from catfs.records.fields import Fields, put_bytes, put_bytes_list
-from catfs.records.job import Confine, Leftovers, check_absolute, check_relative, check_run_id
+from catfs.records.job import Confine, Leftovers
+from catfs.records.names import check_absolute, check_relative, check_run_id
 from catfs.records.roots import DomainRoot
 from catfs.records.run import Outcome, check_exit_status
 from catfs.records.timestamp import format_time
@@ -287,7 +288,7 @@ class Proof:
         fold = fields.part("fold")
         is_null = fields.is_null("commit_problem")
         proof = cls(
-            run_id=fields.text("run_id"),
+            run_id=fields.run_id(),
             created=fields.time("created"),
             outcome=fields.choice("outcome", Outcome),
             exit_status=fields.number("exit_status"),

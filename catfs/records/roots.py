@@ -5,7 +5,7 @@ from typing import Final, Self
 
 from catfs.digest import Digest
 from catfs.records.fields import Fields, put_bytes
-from catfs.records.job import check_absolute
+from catfs.records.names import check_absolute
 
 DOMAIN_ROOTS_SCHEMA: Final = "domain-roots.v1"
 
@@ -78,6 +78,6 @@ class DomainRoots:
         """
         fields = Fields(value, "domain roots")
         fields.schema(DOMAIN_ROOTS_SCHEMA)
-        roots = cls(fields.text("run_id"), fields.parts("domains", DomainRoot.take))
+        roots = cls(fields.run_id(), fields.parts("domains", DomainRoot.take, at_least=1))
         fields.end()
         return roots

@@ -98,7 +98,7 @@ class RunInfo:
         fields = Fields(value, "run info")
         fields.schema(RUN_INFO_SCHEMA)
         info = cls(
-            run_id=fields.text("run_id"),
+            run_id=fields.run_id(),
             catfs=fields.text("catfs"),
             python=fields.text("python"),
             kernel=fields.text("kernel"),
@@ -190,7 +190,7 @@ class Status:
         fields = Fields(value, "status")
         fields.schema(STATUS_SCHEMA)
         status = cls(
-            run_id=fields.text("run_id"),
+            run_id=fields.run_id(),
             outcome=fields.choice("outcome", Outcome),
             exit_status=fields.number("exit_status"),
             command_status=fields.number("command_status"),
