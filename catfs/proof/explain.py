@@ -112,8 +112,8 @@ def _isolation(proof: Proof) -> str:
         return f"{proof.rechecked_paths} paths of the original were looked at again and had not changed"
     first = proof.conflicts[0]
     place = printable(first.path) or "the domain itself"
-    count = len(proof.conflicts)
-    return f"{count} paths changed underneath; {place}: expected {first.expected}, got {first.got}"
+    count = "1 path" if len(proof.conflicts) == 1 else f"{len(proof.conflicts)} paths"
+    return f"{count} changed underneath; {place}: expected {first.expected}, got {first.got}"
 
 
 def _restoration(proof: Proof) -> str:
