@@ -1,0 +1,85 @@
+"""Every kept run folder is still read and accepted, and the pages on its formats say what is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from catfs.digest import Digest
+from catfs.ledger import RunReader
+from catfs.proof.verify import require_verified
+from catfs.records import REQUIRED_FILES, Outcome, Proof, file_bytes
+from catfs.records.log_lines import log_lines
+from catfs.records.schema import load_schema
+from catfs.records.write_record import OPERATIONS, ProcessRecord, WriteRecord
+
+SAMPLES = Path(__file__).parent / "ledger"
+PAGES = Path(__file__).parents[2] / "docs" / "formats"
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+DIGESTS = {"kept-1": "6c586c376a08fdebe244387c8c144a68a253991868d7c4688e223e54daa7082c"}
+"""Kept run to the digest of its proof."""
+
+
+def test_every_kept_run_is_looked_at() -> None:
+    """No sample lies there unread."""
+    assert {path.name for path in SAMPLES.iterdir()} == set(DIGESTS)
+
+
+@pytest.mark.parametrize("run_id", DIGESTS)
+def test_kept_runs_are_accepted(run_id: str) -> None:
+    """A run that was sound once is sound for ever."""
+    reader = RunReader(SAMPLES / run_id)
+    proof = require_verified(reader.files)
+    assert proof.digest == Digest.from_hex(DIGESTS[run_id])
+    assert proof == reader.proof()
+    assert (proof.run_id, proof.outcome) == (run_id, Outcome.RESTORED)
+
+
+@pytest.mark.parametrize("run_id", DIGESTS)
+def test_kept_proofs_are_written_as_they_were(run_id: str) -> None:
+    """Reading a proof and writing it again gives its bytes."""
+    data = (SAMPLES / run_id / "PROOF.json").read_bytes()
+    proof = RunReader(SAMPLES / run_id).proof()
+    assert isinstance(proof, Proof)
+    assert file_bytes(proof) == data
+
+
+def test_the_kept_log_has_every_operation() -> None:
+    """One record of each operation is still read, whole and with its odd names."""
+    records = list(RunReader(SAMPLES / "kept-1").log())
+    changes = [record for record in records if isinstance(record, WriteRecord)]
+    processes = [record for record in records if isinstance(record, ProcessRecord)]
+    assert {record.op for record in changes} == OPERATIONS
+    assert processes[2].argv == (b"x", b"\xff")
+    assert next(record for record in changes if record.op == "rename").text("path2") == b"one3\xff"
+    with (SAMPLES / "kept-1" / "WRITE_LOG.jsonl.zst").open("rb") as stream:
+        assert len(list(log_lines(stream, "log"))) == len(records)
+
+
+def test_the_pages_name_every_file_and_schema() -> None:
+    """No file of a run and no schema is left out of docs/formats."""
+    ledger = (PAGES / "ledger.md").read_text("utf-8")
+    pages = ledger + (PAGES / "proof.md").read_text("utf-8") + (PAGES / "write-log.md").read_text("utf-8")
+    for name in REQUIRED_FILES:
+        assert f"`{name}`" in ledger
+    for path in SCHEMAS.glob("*.json"):
+        assert f"`{path.name}`" in pages
+
+
+@pytest.mark.parametrize(
+    ("page", "schema"), [("proof.md", "proof.v1"), ("ledger.md", "jobspec.v1"), ("ledger.md", "status.v1")]
+)
+def test_the_pages_name_every_field(page: str, schema: str) -> None:
+    """No field of a record is left out of its page."""
+    text = (PAGES / page).read_text("utf-8")
+    properties = load_schema(schema)["properties"]
+    assert isinstance(properties, dict)
+    for key in properties:
+        assert re.search(rf"`{key.removesuffix('_base64')}`", text), key
+
+
+def test_the_page_on_the_log_names_every_operation() -> None:
+    """No operation is left out of its page."""
+    text = (PAGES / "write-log.md").read_text("utf-8")
+    for op in (*OPERATIONS, "process"):
+        assert f"| `{op}` |" in text
