@@ -17,6 +17,13 @@ XATTR_VALUE_BYTES_MAX = 65536
 FILE_BYTES_MAX = (1 << 63) - 1
 """Largest file size and offset, in bytes: what a signed 64-bit offset can say."""
 
+TIME_NS_MAX = (1 << 63) - 1
+"""Latest time of a file, in nanoseconds since 1970: in the year 2262, the last one that the 64-bit
+numbers of the write log can say."""
+
+TIME_NS_MIN = -(1 << 63)
+"""Earliest time of a file, in nanoseconds since 1970 and for the same reason: in the year 1677."""
+
 KERNEL_CACHE_SECONDS = 365 * 24 * 3600
 """How long the kernel may keep entries and attributes, in seconds. The session is the only writer
 of its view, so they never go stale on their own; libfuse has no value for `for ever`."""

@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 from errno import E2BIG, EEXIST, EINVAL, EISDIR, ENODATA, EOPNOTSUPP
 
-from catfs.limits import XATTR_VALUE_BYTES_MAX
+from catfs.limits import TIME_NS_MAX, TIME_NS_MIN, XATTR_VALUE_BYTES_MAX
 from catfs.overlay.files import Files, without_set_id_bits
 from catfs.overlay.nodes import Actor, Directory, File, Node, Symlink
 
@@ -67,9 +67,9 @@ class Attributes(Files):
         if changes.mode is not None:
             node.mode = facts["mode"] = stat.S_IFMT(node.mode) | (changes.mode & 0o7777)
         if changes.atime is not None:
-            node.atime = facts["atime"] = changes.atime
+            node.atime = facts["atime"] = _within_times(changes.atime)
         if changes.mtime is not None:
-            node.mtime = facts["mtime"] = changes.mtime
+            node.mtime = facts["mtime"] = _within_times(changes.mtime)
         return facts
 
     def readlink(self, ino: int) -> bytes:
@@ -150,11 +150,16 @@ class Attributes(Files):
     def xattrs_of(self, node: Node) -> dict[bytes, bytes]:
         """Give the extended attributes of a node, read from the lower at first use."""
         if node.xattrs is None:
-            node.xattrs = {}
+            found: dict[bytes, bytes] = {}
             if node.origin is not None and isinstance(node, File | Directory):
                 found = self.domains[node.origin.domain].lower.xattrs(node.origin)
-                node.xattrs = {name: value for name, value in found.items() if not _is_acl(name)}
+            node.xattrs = {name: value for name, value in found.items() if not _is_acl(name)}
         return node.xattrs
+
+
+def _within_times(time: int) -> int:
+    """Give the nearest time that fits into 64 bits, as file systems do with times they cannot keep."""
+    return max(TIME_NS_MIN, min(time, TIME_NS_MAX))
 
 
 def _is_acl(name: bytes) -> bool:

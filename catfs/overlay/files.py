@@ -4,6 +4,7 @@ A file of the lower is never copied: as long as it is unchanged it is read there
 changed only the changed ranges lie in the data file.
 """
 
+import contextlib
 import os
 import stat
 from errno import EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP
@@ -133,6 +134,8 @@ class Files(ViewState):
         """Let a range of a file lie at a position of the data file."""
         if node.extents is None:
             node.extents = own_extents(node)
+        if node.extents.data_position(offset, length) == position:
+            node.rewrites += 1
         node.extents.replace(offset, length, Source.DATA, position)
         node.mtime = node.ctime = now
         self.touch_node(node)
@@ -194,6 +197,8 @@ class Files(ViewState):
         self.touch_node(node)
         place = self.place_of(node)
         self.record("fallocate", place, node, actor, now, offset=offset, length=length, mode=mode)
+        if node.mode & 0o6000 and actor.uid:
+            self._clear_set_id_bits(node, actor, now)
 
     def discard_content(self, node: Node) -> None:
         """Give the space of a dropped file back, where it is worth a system call."""
@@ -205,7 +210,8 @@ class Files(ViewState):
                 and piece.length >= RELEASE_BYTES_MIN
                 and not self.shared.overlaps(piece.position, piece.length)
             ):
-                self.data.release(piece.position, piece.length)
+                with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
+                    self.data.release(piece.position, piece.length)
 
     def opendir(self, ino: int, actor: Actor) -> int:
         """Open a directory and give the number of the handle.

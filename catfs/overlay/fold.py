@@ -26,18 +26,19 @@ HardLinks = Mapping[tuple[int, int], list[bytes]]
 class ContentDigests:
     """Digests of changed content, remembered by where the bytes are.
 
-    The same ranges of the same files have the same content, so a view that was made again from the
-    log is not hashed again, unless the log led to other ranges.
+    The same ranges of the same files have the same content as long as none was overwritten in place,
+    so a view that was made again from the log is not hashed again, unless the log led elsewhere.
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[tuple[int, int] | None, bytes], Digest | None] = {}
+        self._known: dict[tuple[tuple[int, int] | None, int, bytes], Digest | None] = {}
 
     def digest(self, view: View, node: File) -> Digest | None:
         """Give the digest of a changed file, or None when its content equals the lower's after all."""
         assert node.extents is not None
         origin = node.origin
-        key = ((origin.lower_stat.dev, origin.lower_stat.ino) if origin else None, node.extents.key())
+        lower = (origin.lower_stat.dev, origin.lower_stat.ino) if origin else None
+        key = (lower, node.rewrites, node.extents.key())
         if key not in self._known:
             self._known[key] = None if _equals_lower(view, node, node.extents) else _hash(view, node)
         return self._known[key]
@@ -119,8 +120,8 @@ class _Fold:
 
     def _touch_hard_links(self) -> None:
         """Touch the names of changed lower files that nobody has looked up yet."""
-        for node in list(touched_files(self._root)):
-            if node.origin is None or node.origin.lower_stat.nlink < 2:
+        for node in list(self._view.changed_links):
+            if node.origin is None or node.origin.domain != self._domain:
                 continue
             key = (node.origin.lower_stat.dev, node.origin.lower_stat.ino)
             for path in self._hard_links.get(key, ()):
@@ -179,12 +180,3 @@ def touched_directories(root: Directory) -> Iterator[Directory]:
             children = (directory.entries.get(name) for name in directory.touched)
             waiting.extend(child for child in children if isinstance(child, Directory))
 
-
-def touched_files(root: Directory) -> Iterator[Node]:
-    """Give everything but directories at touched names."""
-    for directory in touched_directories(root):
-        assert directory.entries is not None
-        for name in directory.touched:
-            node = directory.entries.get(name)
-            if node is not None and not isinstance(node, Directory):
-                yield node

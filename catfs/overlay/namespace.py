@@ -12,6 +12,8 @@ from errno import EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXD
 from catfs.overlay.nodes import Actor, Directory, File, Node, Special, Symlink
 from catfs.overlay.state import ViewState, check_name_length
 
+_SPECIAL_FORMATS = frozenset({stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR, stat.S_IFBLK})
+
 
 class RenameFlag(IntFlag):
     """The flags of renameat2 that a view knows."""
@@ -64,9 +66,16 @@ class Namespace(ViewState):
 
         Args:
             rdev: Device number, for device nodes.
+
+        Raises:
+            OSError: EPERM for a directory, EINVAL for a symlink or no kind at all, and as `create`.
         """
         if stat.S_ISREG(mode) or not stat.S_IFMT(mode):
             return self.create(parent, name, mode, actor)
+        if stat.S_ISDIR(mode):
+            raise _error(EPERM, name)
+        if stat.S_IFMT(mode) not in _SPECIAL_FORMATS:
+            raise _error(EINVAL, name)
         directory = self._directory_for_new_name(parent, name)
         now = self.clock()
         group = self._group_for(directory, actor)
@@ -97,11 +106,11 @@ class Namespace(ViewState):
                 name any more, and as `create`.
         """
         node = self.node(ino)
+        directory = self._directory_for_new_name(parent, name)
         if isinstance(node, Directory):
             raise _error(EPERM, name)
         if node.nlink == 0 and ino not in self.unnamed:
             raise _error(ENOENT, name)
-        directory = self._directory_for_new_name(parent, name)
         source = self.place_of(node)
         place = self.place(directory, name)
         if source.domain != place.domain:
@@ -180,13 +189,12 @@ class Namespace(ViewState):
         domain_roots = [n for n in (node, target) if isinstance(n, Directory) and n.domain is not None]
         if source_place.domain != target_place.domain or domain_roots:
             raise _error(EXDEV, name)
-        if isinstance(node, Directory) and _is_below(target_directory, node):
-            raise _error(EINVAL, name)
-        if flags & RenameFlag.EXCHANGE:
-            self._check_exchange(directory, name, target, new_name)
-        elif target is not None:
-            if flags & RenameFlag.NOREPLACE:
-                raise _error(EEXIST, new_name)
+        if flags & RenameFlag.NOREPLACE and target is not None:
+            raise _error(EEXIST, new_name)
+        if flags & RenameFlag.EXCHANGE and target is None:
+            raise _error(ENOENT, new_name)
+        self._check_depth(directory, node, target_directory, target, flags)
+        if not flags & RenameFlag.EXCHANGE and target is not None:
             if target is node:
                 return
             self._check_replace(node, target, new_name)
@@ -199,7 +207,10 @@ class Namespace(ViewState):
         node.ctime = now
         for changed in (directory, target_directory):
             changed.mtime = changed.ctime = now
-        self.record("rename", source_place, node, actor, now, path2=target_place.path, flags=int(flags))
+        facts: dict[str, object] = {"path2": target_place.path, "flags": int(flags)}
+        if target is not None:
+            facts["ino2"] = target.ino
+        self.record("rename", source_place, node, actor, now, **facts)
         if target is not None:
             self.drop_if_unused(target)
 
@@ -274,11 +285,14 @@ class Namespace(ViewState):
         node.ctime = directory.mtime = directory.ctime = now
 
     @staticmethod
-    def _check_exchange(directory: Directory, name: bytes, target: Node | None, new_name: bytes) -> None:
-        if target is None:
-            raise _error(ENOENT, new_name)
+    def _check_depth(
+        directory: Directory, node: Node, target_directory: Directory, target: Node | None, flags: int
+    ) -> None:
+        """Refuse to move a directory below itself, and to replace one by what lies below it."""
+        if isinstance(node, Directory) and _is_below(target_directory, node):
+            raise _error(EINVAL)
         if isinstance(target, Directory) and _is_below(directory, target):
-            raise _error(EINVAL, name)
+            raise _error(EINVAL if flags & RenameFlag.EXCHANGE else ENOTEMPTY)
 
     def _check_replace(self, node: Node, target: Node, new_name: bytes) -> None:
         if isinstance(target, Directory):

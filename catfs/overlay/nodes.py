@@ -206,14 +206,18 @@ class Directory(Node):
 
 
 class File(Node):
-    """A regular file. `extents` is None as long as its content is exactly the lower's."""
+    """A regular file. `extents` is None as long as its content is exactly the lower's.
 
-    __slots__ = ("extents", "was_read")
+    `rewrites` counts the writes that replaced bytes in place, so that ranges and content differ.
+    """
+
+    __slots__ = ("extents", "rewrites", "was_read")
 
     def __init__(self, ino: int, mode: int, uid: int, gid: int, now: int) -> None:
         super().__init__(ino, stat.S_IFREG | (mode & 0o7777), uid, gid, now)
         self.extents: Extents | None = Extents()
         self.was_read = False
+        self.rewrites = 0
 
     @property
     def size(self) -> int:

@@ -150,7 +150,9 @@ class _Player:
     def _rename(self, record: WriteRecord) -> None:
         target = self._view.resolve(record.domain, record.text("path2"))
         if target is not None:
+            # It may have been open, and later records may speak of it, though none did before.
             target.opens += 1
+            self._nodes.setdefault(record.numbers.get("ino2", target.ino), target)
         self._node(record)
         source = self._parent(record, record.path)
         new = self._parent(record, record.text("path2"))

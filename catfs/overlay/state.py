@@ -90,6 +90,9 @@ class ViewState:
         """The runs of the data file that several files point at."""
         self.unnamed: set[int] = set()
         """Inode numbers of files that were made without a name and have none yet."""
+        self.changed_links: set[Node] = set()
+        """Touched files of which the lower has several names: those in directories that are not loaded
+        yet are touched when they are."""
         self._fresh_inodes = itertools.count(FRESH_INODE_FIRST)
         self._fresh_handles = itertools.count(1)
         self._foreign_inodes: dict[tuple[int, int], int] = {}
@@ -153,6 +156,8 @@ class ViewState:
             node = self._node_of_lower(Origin(origin, name, lower_stat, origin.domain))
             node.add_link(directory, name)
             entries[name] = node
+            if node in self.changed_links:
+                self.touch(directory, name)
         return entries
 
     def _node_of_lower(self, origin: Origin) -> Node:
@@ -269,6 +274,8 @@ class ViewState:
 
     def touch_node(self, node: Node) -> None:
         """Note that a node may differ from the lower, at each of its names."""
+        if node.origin is not None and node.origin.lower_stat.nlink > 1 and not isinstance(node, Directory):
+            self.changed_links.add(node)
         for parent, name in node.links():
             self.touch(parent, name)
 
@@ -308,6 +315,7 @@ class ViewState:
         if node.nlink == 0 and node.lookups == 0 and node.opens == 0 and self.nodes.get(node.ino) is node:
             del self.nodes[node.ino]
             self.unnamed.discard(node.ino)
+            self.changed_links.discard(node)
             self.discard_content(node)
 
     def discard_content(self, node: Node) -> None:

@@ -31,6 +31,7 @@ class Details(TypedDict, total=False):
     mtime: int
     flags: int
     data: int
+    ino2: int
     name: bytes
     value: bytes
     unlinked: bool

@@ -40,6 +40,7 @@ _NUMBERS = {
     "mtime",
     "flags",
     "data",
+    "ino2",
 }
 _BYTES = {"path2", "name", "value"}
 
