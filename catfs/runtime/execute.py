@@ -94,7 +94,8 @@ async def execute(
 
         nursery.start_soon(serve)
         child.proceed()
-        nursery.start_soon(_forward_signals, child.pid)
+        stop = _Stop()
+        nursery.start_soon(_forward_signals, child.pid, stop)
         if tick is not None:
             nursery.start_soon(_tick, tick)
         async with trio.open_nursery() as copiers:
@@ -110,7 +111,8 @@ async def execute(
         nursery.cancel_scope.cancel()
     problem = child.problem() if status else None
     child.close()
-    return Ended(status, problem, patience.cancelled_caught, started, system_clock())
+    # Whoever asks a run to end wants no commit, also when the command takes that for a success.
+    return Ended(status or stop.status, problem, patience.cancelled_caught, started, system_clock())
 
 
 async def _wait(pid: int) -> int:
@@ -128,14 +130,20 @@ async def _wait(pid: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-async def _forward_signals(pid: int) -> None:
+@dataclass(slots=True)
+class _Stop:
+    """Whether this process was asked to end: 128 and the signal that asked first, else 0."""
+
+    status: int = 0
+
+
+async def _forward_signals(pid: int, stop: _Stop) -> None:
     """End the command when this process is asked to end, the second time without mercy."""
     with trio.open_signal_receiver(*_STOP_SIGNALS) as received:
-        asked = False
         async for number in received:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL if asked else number)
-            asked = True
+                os.killpg(pid, signal.SIGKILL if stop.status else number)
+            stop.status = stop.status or 128 + number
 
 
 async def _copy(stream: Stream) -> None:

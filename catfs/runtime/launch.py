@@ -123,6 +123,7 @@ def launch_command(
     try:
         ours.close()
         _die_with(server)
+        os.setsid()  # no way to the caller's terminal, and a process group that signals can be sent to
         _enter_namespace()
         _mount_and_hand_over(mounts, theirs)
         _bind_domains(mounts)
@@ -130,13 +131,7 @@ def launch_command(
         os.dup2(output, 1)
         os.dup2(errors, 2)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.execvpe(arguments[0], list(arguments), dict(environment))
-    except FileNotFoundError as error:
-        status = ExitStatus.NOT_FOUND
-        _report(theirs, error)
-    except PermissionError as error:
-        status = ExitStatus.NOT_EXECUTABLE
-        _report(theirs, error)
+        status = _execute(theirs, arguments, environment)
     except OSError as error:
         _report(theirs, error)
     finally:
@@ -173,6 +168,17 @@ def enter_private_namespace() -> None:
     """
     unshare(CLONE_NEWNS)
     mount(b"none", b"/", None, MS_REC | MS_PRIVATE)
+
+
+def _execute(channel: socket.socket, arguments: Sequence[str], environment: Mapping[str, str]) -> ExitStatus:
+    """Become the command; come back only when that fails, with the status that says so."""
+    try:
+        os.execvpe(arguments[0], list(arguments), dict(environment))
+    except OSError as error:
+        error.filename = arguments[0]  # and not the last place where it was looked for
+        _report(channel, error)
+        os.write(2, os.fsencode(f"catfs: cannot execute {arguments[0]}: {error.strerror}\n"))
+        return ExitStatus.NOT_FOUND if isinstance(error, FileNotFoundError) else ExitStatus.NOT_EXECUTABLE
 
 
 def _report(channel: socket.socket, error: OSError) -> None:

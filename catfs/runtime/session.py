@@ -15,7 +15,7 @@ from typing import Self
 import orjson
 
 from catfs.clock import system_clock
-from catfs.errors import MachineError
+from catfs.errors import ConflictError, MachineError
 from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff
 from catfs.overlay import (
     ContentDigests,
@@ -30,12 +30,15 @@ from catfs.overlay import (
     fold,
     replay,
 )
+from catfs.overlay.fold import touched_directories
 from catfs.overlay.nodes import LowerStat, Origin
+from catfs.overlay.replay import ReplayError
 from catfs.records import Change
 from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
-from catfs.runtime.base import BaseReader
+from catfs.runtime.base import Base, BaseReader
 from catfs.runtime.declaration import DomainDeclaration
+from catfs.runtime.seen import SeenLower
 from catfs.runtime.workspace import Workspace
 
 _COPY_BYTES = 1 << 20
@@ -89,6 +92,7 @@ class Session:
         self.folder = workspace.sessions / identity
         self._roots: list[int] = []
         self._lowers: list[DirectoryLower] = []
+        self._seen: list[SeenLower] = []
         self._make_folder(kind)
         self._data = self._open("data", os.O_RDWR)
         self._log = self._open("log.jsonl", os.O_WRONLY | os.O_APPEND)
@@ -99,9 +103,10 @@ class Session:
             root = os.open(declaration.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._roots.append(root)
             self._lowers.append(DirectoryLower(root, hidden))
+            self._seen.append(SeenLower(self._lowers[-1]))
         self._domains = [
             Domain(lower, str(index).encode(), _reserved(declaration.path, workspace))
-            for index, (lower, declaration) in enumerate(zip(self._lowers, self.declarations, strict=True))
+            for index, (lower, declaration) in enumerate(zip(self._seen, self.declarations, strict=True))
         ]
         self.view = View(self._domains, DataFile(self._data), self.log, durable=durable)
         self.base = BaseReader(self.folder, self._roots, hidden)
@@ -139,11 +144,21 @@ class Session:
 
         Raises:
             MachineError: when the base cannot be read.
+            ConflictError: when the base changed so much underneath that the view cannot be read any more.
             ReplayError: when the log cannot be followed.
             OSError: when content cannot be read.
         """
         bases = self.base.finish()
         self.log.flush()
+        try:
+            return self._states(bases)
+        except (MachineError, ReplayError, OSError) as error:
+            for index in range(len(self.declarations)):
+                for conflict in self._conflicts(index)[0]:
+                    raise ConflictError(conflict.path, conflict.expected, conflict.got) from error
+            raise
+
+    def _states(self, bases: Sequence[Base]) -> list[DomainState]:
         again = self._replayed()
         states = []
         for index, declaration in enumerate(self.declarations):
@@ -152,7 +167,7 @@ class Session:
             links = bases[index].hard_links
             view = fold(self.view, index, base, nodes, self._digests, links)
             replayed = fold(again, index, base, nodes, self._digests, links)
-            used = [origin for origin in self.view.used if origin.domain == index]
+            conflicts, checked = self._conflicts(index)
             states.append(
                 DomainState(
                     declaration=declaration,
@@ -160,8 +175,8 @@ class Session:
                     view=view,
                     replayed=replayed,
                     changes=tuple(diff(base, view)),
-                    conflicts=tuple(self._conflicts(used)),
-                    checked=len(used),
+                    conflicts=conflicts,
+                    checked=checked,
                 )
             )
         return states
@@ -173,17 +188,23 @@ class Session:
             replay(log_records(log_lines(stream, self.log_path.name), self.log_path.name), view)
         return view
 
-    def _conflicts(self, used: Sequence[Origin]) -> list[BaseConflict]:
-        """Give every lower file that was used and is not what it was."""
-        found = []
-        for origin in sorted(used, key=Origin.names):
-            path = os.fsencode(self.declarations[origin.domain].path)
-            now = self._lowers[origin.domain].stat(origin)
+    def _conflicts(self, index: int) -> tuple[tuple[BaseConflict, ...], int]:
+        """Give what is not as the session saw it in a domain, and the number of paths looked at."""
+        domain = os.fsencode(self.declarations[index].path)
+        found, checked = [], 0
+        for origin in sorted(self.view.used, key=Origin.names):
+            if origin.domain != index:
+                continue
+            checked += 1
+            now = self._lowers[index].stat(origin)
             if now is None:
-                found.append(BaseConflict(path, origin.path(), "what the session saw", "nothing"))
+                found.append(BaseConflict(domain, origin.path(), "what the session saw", "nothing"))
             elif not _same(origin.lower_stat, now):
-                found.append(BaseConflict(path, origin.path(), "what the session saw", "something else"))
-        return found
+                found.append(BaseConflict(domain, origin.path(), "what the session saw", "something else"))
+        for directory in touched_directories(self.view.roots[index]):
+            fresh = self._seen[index].appeared(directory.origin, directory.touched)
+            found.extend(BaseConflict(domain, path, "nothing", "something new") for path in fresh)
+        return tuple(found), checked
 
     def _make_folder(self, kind: str) -> None:
         try:

@@ -1,5 +1,6 @@
 """The workspace: the folder that holds `.catfs/`, found upward from the working directory."""
 
+import contextlib
 import os
 import tomllib
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Workspace:
     def find(cls, start: Path) -> Self | None:
         """Give the nearest workspace at or above a folder, or None."""
         for folder in (start, *start.parents):
-            if (folder / FOLDER).is_dir():
+            # Not `Path.is_dir`: below a mount whose server died it raises, and the search goes on above.
+            if os.path.isdir(folder / FOLDER):
                 return cls(folder)
         return None
 
@@ -64,7 +66,8 @@ class Workspace:
             for part in _PARTS:
                 (workspace.folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
             if found is None:
-                os.utime(start, ns=(before.st_atime_ns, before.st_mtime_ns))
+                with contextlib.suppress(PermissionError):  # only the owner may set them
+                    os.utime(start, ns=(before.st_atime_ns, before.st_mtime_ns))
         except OSError as error:
             raise MachineError(
                 f"cannot make the workspace {workspace.folder}: {error.strerror}",

@@ -1,0 +1,234 @@
+"""The real `catfs` command for tests: started on a domain, waited for, and looked at from outside."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from catfs.ledger import RunReader, find_run
+from tests.support.walk import Found, walk
+
+CATFS = Path(sys.executable).with_name("catfs")
+"""The console script of the environment that the tests run in."""
+
+TIMEOUT_SECONDS = 60.0
+"""How long a command may take before the test fails: every process of a test has an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a command ended.
+
+    Args:
+        status: Its exit status; negative for a signal that ended it.
+        stdout: What it printed.
+        stderr: What it said.
+    """
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+    def json(self) -> object:
+        """Give what it printed as JSON."""
+        return json.loads(self.stdout)
+
+
+def run_catfs(
+    arguments: Sequence[str | bytes | Path],
+    cwd: Path,
+    *,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Result:
+    """Run `catfs` to its end and never let it show a traceback.
+
+    Args:
+        arguments: Its arguments.
+        cwd: Its working directory.
+        stdin: What it may read.
+        environment: Variables besides those of the test.
+        timeout: Seconds until the test fails.
+    """
+    ended = subprocess.run(
+        [CATFS, *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
+    result = Result(ended.returncode, ended.stdout, ended.stderr.decode(errors="backslashreplace"))
+    assert "Traceback" not in result.stderr, result.stderr
+    return result
+
+
+class Project:
+    """A domain that is its own workspace, as `catfs run` takes it by default.
+
+    Args:
+        path: An existing directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, name: str, content: str | bytes = "", mode: int = 0o644) -> Path:
+        """Make a file with the directories above it."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(mode)
+        return path
+
+    def catfs(self, *arguments: str | bytes | Path, stdin: bytes = b"") -> Result:
+        """Run any command of catfs in the domain."""
+        return run_catfs(arguments, self.path, stdin=stdin)
+
+    def run(
+        self,
+        script: str | bytes,
+        *options: str | bytes | Path,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run a shell script in a view of the domain."""
+        words = ("run", *options, "--", "sh", "-c", script)
+        return run_catfs(words, self.path, stdin=stdin, environment=environment)
+
+    def start(self, script: str, *options: str | Path, pipes: bool = True) -> "Started":
+        """Start a shell script in a view of the domain and go on."""
+        target = subprocess.PIPE if pipes else subprocess.DEVNULL
+        process = subprocess.Popen(
+            [CATFS, "run", *options, "--", "sh", "-c", script],
+            cwd=self.path,
+            stdin=subprocess.PIPE,
+            stdout=target,
+            stderr=target,
+            start_new_session=True,
+        )
+        return Started(process)
+
+    def seen(self) -> dict[bytes, Found]:
+        """Give everything in the domain, read without catfs; the workspace's folder is left out."""
+        return walk(self.path, leave_out=b".catfs")
+
+    def last_run(self) -> RunReader:
+        """Give the ledger of the last run."""
+        return find_run(self.path / ".catfs" / "runs")
+
+    def leftovers(self, domain: int = 0) -> list[bytes]:
+        """Give the undeclared paths that RESTORE_DIFF.json of the last run lists."""
+        return [change.path for change in self.last_run().restore_diff().domains[domain].leftovers]
+
+    def sessions(self) -> list[Path]:
+        """Give the folders of sessions that are left."""
+        folder = self.path / ".catfs" / "sessions"
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+class Started:
+    """A `catfs run` that goes on; a context manager that ends it whatever happens.
+
+    Args:
+        process: The process.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=TIMEOUT_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def read_line(self) -> bytes:
+        """Wait for one line of its output and give it without the line end."""
+        assert self.process.stdout is not None
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT_SECONDS)
+            assert ready, f"no line within {TIMEOUT_SECONDS} seconds, only {bytes(line)!r}"
+            block = os.read(self.process.stdout.fileno(), 1)
+            assert block, f"the output ended after {bytes(line)!r}"
+            line += block
+        return bytes(line[:-1])
+
+    def say(self, line: str = "") -> None:
+        """Write one line to its input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> Result:
+        """Wait for its end."""
+        stdout, stderr = self.process.communicate(timeout=TIMEOUT_SECONDS)
+        text = (stderr or b"").decode(errors="backslashreplace")
+        assert "Traceback" not in text, text
+        return Result(self.process.returncode, stdout or b"", text)
+
+
+def kill_hard(pid: int) -> None:
+    """Kill a process and wait until it is gone; it need not be a child.
+
+    Args:
+        pid: Its id.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        ready, _, _ = select.select([descriptor], [], [], TIMEOUT_SECONDS)
+        assert ready, f"process {pid} survives SIGKILL"
+    finally:
+        os.close(descriptor)
+
+
+def processes_with(word: str) -> list[int]:
+    """Give the processes that have a word in their environment, which children inherit.
+
+    Args:
+        word: `NAME=VALUE`.
+    """
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                variables = (entry / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it ended meanwhile
+            if word.encode() in variables:
+                found.append(int(entry.name))
+    return found
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Give the mount points at or below a folder."""
+    found = []
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        point = line.split(" ")[1]
+        if point == str(folder) or point.startswith(f"{folder}/"):
+            found.append(point)
+    return found
