@@ -7,7 +7,7 @@ changed only the changed ranges lie in the data file.
 import contextlib
 import os
 import stat
-from errno import EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP
+from errno import EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ESTALE
 
 from catfs.limits import FILE_BYTES_MAX, RELEASE_BYTES_MIN
 from catfs.linux import (
@@ -40,7 +40,7 @@ class Files(ViewState):
             OSError: EISDIR, EINVAL for other kinds, ESTALE.
         """
         node = self._file(ino)
-        if flags & os.O_TRUNC and node.size:
+        if flags & os.O_TRUNC:  # an empty file too: its times must move
             self.truncate(node, 0, actor)
         return self.open_handle(node, actor, flags)
 
@@ -75,8 +75,7 @@ class Files(ViewState):
     def read_content(self, node: File, offset: int, length: int) -> bytes:
         """Read a file of the view without a handle and without a trace."""
         if node.extents is None:
-            assert node.origin is not None
-            return self.domains[node.origin.domain].lower.read(node.origin, offset, length)
+            return self._read_lower(node, offset, max(0, min(length, node.size - offset)))
         parts = [self._read_piece(node, *piece) for piece in node.extents.pieces(offset, length)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -85,8 +84,15 @@ class Files(ViewState):
             return bytes(length)
         if source is Source.DATA:
             return self.data.read(position, length)
+        return self._read_lower(node, position, length)
+
+    def _read_lower(self, node: File, position: int, length: int) -> bytes:
+        """Read bytes that the lower file had when it was scanned."""
         assert node.origin is not None
-        return self.domains[node.origin.domain].lower.read(node.origin, position, length)
+        data = self.domains[node.origin.domain].lower.read(node.origin, position, length)
+        if len(data) < length:
+            raise OSError(ESTALE, "the lower file was cut underneath the session", node.origin.path())
+        return data
 
     def write(self, number: int, offset: int, data: bytes, actor: Actor | None = None) -> int:
         """Write through a handle.
@@ -221,8 +227,10 @@ class Files(ViewState):
         """
         return self.open_handle(self.directory(ino), actor, os.O_RDONLY | os.O_DIRECTORY)
 
-    def read_directory(self, number: int, start: int) -> list[tuple[int, bytes, Node]]:
-        """Give the rest of a directory stream.
+    def read_directory(
+        self, number: int, start: int, most: int | None = None
+    ) -> list[tuple[int, bytes, Node]]:
+        """Give the rest of a directory stream, or its next entries.
 
         The names of a stream are fixed when it is read from its start, so that no change in between
         makes it skip or repeat one; names that have gone since are left out.
@@ -230,6 +238,7 @@ class Files(ViewState):
         Args:
             number: The handle.
             start: 0, or the position behind the last entry that was taken.
+            most: Most entries to give; None for all. None at all means the end of the stream.
 
         Returns:
             (position behind the entry, name, node), `.` and `..` first.
@@ -248,6 +257,8 @@ class Files(ViewState):
             node = _dot_entry(directory, position) if position < 2 else entries.get(name)
             if node is not None:
                 found.append((position + 1, name, node))
+                if len(found) == most:
+                    break
         return found
 
     def _file(self, ino: int) -> File:

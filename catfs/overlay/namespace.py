@@ -268,7 +268,7 @@ class Namespace(ViewState):
     def _unlink_node(self, directory: Directory, name: bytes, node: Node, now: int) -> None:
         """Take one name from a file; its other names differ from the lower in their link count."""
         self.touch_node(node)
-        if node.nlink == 1:
+        if not node.more_links:  # other names may exist that were never looked up
             node.last_path = self.place(directory, name)
         del self.entries(directory)[name]
         node.drop_link(directory, name)

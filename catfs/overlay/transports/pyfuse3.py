@@ -7,11 +7,12 @@ handler would end the mount for everybody.
 What pyfuse3 does not tell: who writes. A write is put down to whoever opened the handle.
 """
 
+import contextlib
 import functools
 import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
-from errno import EIO
+from errno import EIO, ENOSYS
 from typing import Any, ParamSpec, TypeVar
 
 import pyfuse3
@@ -25,6 +26,8 @@ from catfs.overlay.view import View
 _log = logging.getLogger(__name__)
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
+_ENTRIES_AT_ONCE = 64
+"""Entries of a directory prepared at a time: somewhat more than the kernel's buffer usually takes."""
 _Handler = Callable[_Arguments, Coroutine[Any, Any, _Answer]]
 
 
@@ -78,6 +81,11 @@ class _Operations(pyfuse3.Operations):
         return _absent() if node is None else self._entry(node)
 
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
+        with contextlib.suppress(pyfuse3.FUSEError):  # nobody waits for an answer
+            await self._forget(inode_list)
+
+    @_handler
+    async def _forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         for ino, count in inode_list:
             self._view.forget(ino, count)
 
@@ -166,7 +174,8 @@ class _Operations(pyfuse3.Operations):
         return self._view.write(fh, off, buf)
 
     async def flush(self, fh: FileHandleT) -> None:
-        """Nothing waits to be written when a descriptor is closed."""
+        """Nothing waits to be written when a descriptor is closed: the kernel need not ask again."""
+        raise pyfuse3.FUSEError(ENOSYS)
 
     @_handler
     async def release(self, fh: FileHandleT) -> None:
@@ -174,7 +183,7 @@ class _Operations(pyfuse3.Operations):
 
     @_handler
     async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
-        self._view.sync()
+        self._sync()
 
     @_handler
     async def opendir(self, inode: InodeT, ctx: pyfuse3.RequestContext) -> FileHandleT:
@@ -182,11 +191,17 @@ class _Operations(pyfuse3.Operations):
 
     @_handler
     async def readdir(self, fh: FileHandleT, start_id: int, token: pyfuse3.ReaddirToken) -> None:
-        for position, name, node in self._view.read_directory(fh, start_id):
-            if not pyfuse3.readdir_reply(token, FileNameT(name), _attributes(node), position):
-                break
-            if name not in {b".", b".."}:
-                node.lookups += 1
+        full = False
+        while not full:
+            entries = self._view.read_directory(fh, start_id, _ENTRIES_AT_ONCE)
+            full = not entries
+            for position, name, node in entries:
+                if not pyfuse3.readdir_reply(token, FileNameT(name), _attributes(node), position):
+                    full = True
+                    break
+                start_id = position
+                if name not in {b".", b".."}:
+                    node.lookups += 1
 
     @_handler
     async def releasedir(self, fh: FileHandleT) -> None:
@@ -194,6 +209,12 @@ class _Operations(pyfuse3.Operations):
 
     @_handler
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
+        self._sync()
+
+    def _sync(self) -> None:
+        """Make the session durable; where nothing of it is, tell the kernel not to ask again."""
+        if not self._view.durable:
+            raise pyfuse3.FUSEError(ENOSYS)  # the caller sees success
         self._view.sync()
 
     @_handler
