@@ -179,4 +179,3 @@ def touched_directories(root: Directory) -> Iterator[Directory]:
         if directory.entries is not None:
             children = (directory.entries.get(name) for name in directory.touched)
             waiting.extend(child for child in children if isinstance(child, Directory))
-

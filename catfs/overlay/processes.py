@@ -5,6 +5,9 @@ the first is gone. Both show in /proc/PID/stat: the start time tells processes a
 of code and stack move with every execution. One positioned read of a descriptor that stays open
 tells both.
 
+A change may come after the process behind it has ended, since a child writes on through what its
+parent opened. What was said of a process while it ran stays true then, and nothing replaces it.
+
 The arguments of a process are read from its memory, under the lock that its own mmap and munmap
 take. A process that unmaps a changed file holds that lock while it waits for this very server, so
 the server must never wait for the arguments without end.
@@ -14,13 +17,18 @@ import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from errno import ESRCH
 from pathlib import Path
 
 from catfs.limits import PROCESS_ARGUMENTS_SECONDS, PROCESS_DESCRIPTORS_MAX
 
 _START_TIME, _CODE_START, _STACK_START, _PARENT = 19, 23, 25, 1
 """Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""
+
+_SAID_MAX = 64 * PROCESS_DESCRIPTORS_MAX
+"""Most processes remembered after their descriptor was closed; of one forgotten everything is said again."""
+
+_Signature = tuple[bytes, ...]
+"""(start time, code start, stack start); empty when the process is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +65,13 @@ class Processes:
 
     def __init__(self, proc: str = "/proc") -> None:
         self._proc = proc
-        self._known: OrderedDict[int, tuple[int, tuple[bytes, ...]]] = OrderedDict()
-        self._gone: set[int] = set()
+        self._open: OrderedDict[int, int] = OrderedDict()
+        self._said: OrderedDict[int, _Signature] = OrderedDict()
 
     def close(self) -> None:
         """Close every descriptor."""
-        while self._known:
-            os.close(self._known.popitem()[1][0])
+        while self._open:
+            os.close(self._open.popitem()[1])
 
     def news(self, pid: int) -> ProcessFacts | None:
         """Say who a process is, if that was not said before.
@@ -76,30 +84,38 @@ class Processes:
         """
         if pid <= 0:
             return None
-        known = self._known.get(pid)
-        if known is not None:
-            descriptor, signature = known
-            if _signature(descriptor) == signature:
-                self._known.move_to_end(pid)
+        descriptor = self._open.get(pid)
+        if descriptor is not None:
+            if _signature_of(_stat_fields(descriptor)) == self._said.get(pid):
+                self._open.move_to_end(pid)
                 return None
-            os.close(descriptor)
-            del self._known[pid]
-        return self._meet(pid)
+            # Ended, or another program, or its id was given to another process: only a new look tells.
+            os.close(self._open.pop(pid))
+        fields = self._look(pid)
+        signature = _signature_of(fields)
+        said = self._said.get(pid)
+        if said is not None and (signature == said or _has_ended(signature, said)):
+            return None
+        self._said[pid] = signature
+        self._said.move_to_end(pid)
+        if len(self._said) > _SAID_MAX:
+            self._said.popitem(last=False)
+        return self._facts(pid, fields) if fields else ProcessFacts(pid)
 
-    def _meet(self, pid: int) -> ProcessFacts | None:
+    def _look(self, pid: int) -> list[bytes]:
+        """Give the fields of a process, and keep its descriptor as long as it lives; none when it is gone."""
         try:
             descriptor = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            if pid in self._gone:
-                return None
-            self._gone.add(pid)
-            return ProcessFacts(pid)
-        self._gone.discard(pid)
+            return []
         fields = _stat_fields(descriptor)
-        self._known[pid] = (descriptor, _signature_of(fields))
-        if len(self._known) > PROCESS_DESCRIPTORS_MAX:
-            os.close(self._known.popitem(last=False)[1][0])
-        return self._facts(pid, fields)
+        if not fields:
+            os.close(descriptor)
+            return []
+        self._open[pid] = descriptor
+        if len(self._open) > PROCESS_DESCRIPTORS_MAX:
+            os.close(self._open.popitem(last=False)[1])
+        return fields
 
     def _facts(self, pid: int, fields: list[bytes]) -> ProcessFacts:
         base = Path(self._proc, str(pid))
@@ -121,21 +137,23 @@ def _stat_fields(descriptor: int) -> list[bytes]:
     """Give the fields of /proc/PID/stat behind the command name; none when the process is gone."""
     try:
         text = os.pread(descriptor, 1024, 0)
-    except OSError as error:
-        if error.errno == ESRCH:
-            return []
-        raise
+    except OSError:  # ESRCH, or whatever else: the change is made and must be logged
+        return []
     return text[text.rfind(b")") + 2 :].split()
 
 
-def _signature_of(fields: list[bytes]) -> tuple[bytes, ...]:
+def _signature_of(fields: list[bytes]) -> _Signature:
     if len(fields) <= _STACK_START:
         return ()
     return (fields[_START_TIME], fields[_CODE_START], fields[_STACK_START])
 
 
-def _signature(descriptor: int) -> tuple[bytes, ...]:
-    return _signature_of(_stat_fields(descriptor))
+def _has_ended(signature: _Signature, said: _Signature) -> bool:
+    """Say whether a process of which something was said is gone, or waits without memory to be reaped."""
+    if not signature:
+        return True
+    start, code, _ = signature
+    return said[:1] == (start,) and code == b"0"
 
 
 def _status_number(status: bytes, key: bytes, default: int) -> int:

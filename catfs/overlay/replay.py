@@ -8,10 +8,14 @@ import stat
 from collections.abc import Iterable
 
 from catfs.errors import FormatError, printable
+from catfs.limits import FILE_BYTES_MAX
 from catfs.overlay.attributes import AttributeChanges
 from catfs.overlay.nodes import Actor, Directory, File, Node
 from catfs.overlay.view import View
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+
+_MODE_MAX = 0o177777
+"""The format and permission bits of the largest mode."""
 
 
 class ReplayError(FormatError):
@@ -71,6 +75,17 @@ class _Player:
         """End of the part of the data file that the records so far used."""
 
     def apply(self, record: WriteRecord) -> None:
+        """Apply one record.
+
+        Raises:
+            ReplayError: when it does not fit.
+            FormatError: when it lacks a field.
+            OSError: when the view refuses it.
+        """
+        if record.domain >= len(self._view.roots):
+            raise ReplayError(record, f"expected one of {len(self._view.roots)} domains, got {record.domain}")
+        if record.numbers.get("mode", 0) > _MODE_MAX:
+            raise ReplayError(record, f"expected a mode of 16 bits, got {record.numbers['mode']:#o}")
         getattr(self, f"_{record.op}")(record)
 
     def _node(self, record: WriteRecord) -> Node:
@@ -163,11 +178,19 @@ class _Player:
         if not length:
             raise ReplayError(record, "expected a length of at least 1")
         node, offset, position = self._file(record), record.number("offset"), record.number("data")
+        self._check_range(record, offset, length, position)
         own = node.extents.data_position(offset, length) if node.extents is not None else None
         if position < self._used and position != own:
             self._view.shared.add(position, length)  # neither appended nor in place: a copied range
         self._used = max(self._used, position + length)
         self._view.place_data(node, offset, length, position, record.t)
+
+    def _check_range(self, record: WriteRecord, offset: int, length: int, position: int) -> None:
+        if offset + length > FILE_BYTES_MAX:
+            raise ReplayError(record, f"expected a range that ends by {FILE_BYTES_MAX}")
+        if position + length > self._view.data.size:
+            problem = f"its bytes end at {position + length} of the data file"
+            raise ReplayError(record, f"{problem}, which has {self._view.data.size}")
 
     def _truncate(self, record: WriteRecord) -> None:
         self._view.truncate(self._file(record), record.number("length"), Actor(record.pid, 0, 0))

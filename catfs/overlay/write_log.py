@@ -29,7 +29,7 @@ class WriteLog:
         self._descriptor = descriptor
         self._processes = processes
         self._pending: list[bytes] = []
-        self._pending_bytes = 0
+        self._unflushed_bytes = 0
         self.sequence = sequence
 
     def append(self, op: str, place: Place, ino: int, actor: Actor, now: int, details: Details) -> None:
@@ -54,8 +54,10 @@ class WriteLog:
         line = orjson.dumps({"seq": self.sequence, **record}, option=orjson.OPT_APPEND_NEWLINE)
         self.sequence += 1
         self._pending.append(line)
-        self._pending_bytes += len(line)
-        if self._pending_bytes >= LOG_BUFFER_BYTES:
+        self._unflushed_bytes += len(line)
+        if self._unflushed_bytes >= LOG_BUFFER_BYTES:
+            # Counted anew even when it fails: on a full disk it is tried once a block, not once a record.
+            self._unflushed_bytes = 0
             with contextlib.suppress(OSError):  # the change is made: its record waits for the next flush
                 self.flush()
 
@@ -71,7 +73,7 @@ class WriteLog:
             block = block[os.write(self._descriptor, block) :]
             self._pending = [block]
         self._pending = []
-        self._pending_bytes = 0
+        self._unflushed_bytes = 0
 
     def sync(self) -> None:
         """Bring every record so far to the disk.

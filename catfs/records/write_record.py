@@ -42,6 +42,7 @@ _NUMBERS = {
     "data",
     "ino2",
 }
+_SIGNED = {"atime", "mtime", "ctime"}
 _BYTES = {"path2", "name", "value"}
 
 
@@ -105,7 +106,9 @@ class WriteRecord:
             path=path,
             ino=take_number(rest, "ino", what),
             pid=take_number(rest, "pid", what),
-            numbers={key: take_number(rest, key, what, signed=True) for key in _NUMBERS & rest.keys()},
+            numbers={
+                key: take_number(rest, key, what, signed=key in _SIGNED) for key in _NUMBERS & rest.keys()
+            },
             texts=texts,
             unlinked=take_flag(rest, "unlinked", what),
         )
@@ -217,7 +220,7 @@ def take_number(
     signed: bool = False,
     default: int | None = None,
 ) -> int:
-    """Remove a whole number from a JSON object and give it.
+    """Remove a whole number of at most 64 bits, sign included, from a JSON object and give it.
 
     Args:
         signed: Whether it may be negative.
@@ -229,6 +232,8 @@ def take_number(
     value = fields.pop(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or (value < 0 and not signed):
         raise FormatError(what, f"expected a whole number for {key}, got {value!r}")
+    if not -(1 << 63) <= value < 1 << 63:
+        raise FormatError(what, f"expected a number of 64 bits for {key}, got {value}")
     return value
 
 
