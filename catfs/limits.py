@@ -50,6 +50,10 @@ that the system call costs more than the space is worth."""
 PROCESS_DESCRIPTORS_MAX = 64
 """Most /proc entries of writing processes that are kept open at once."""
 
+FORGETS_PER_SWEEP = 256
+"""Nodes that the kernel forgets before the view looks for directories to let go of: few enough that
+little memory waits, many enough that looking costs next to nothing per node."""
+
 PROCESS_ARGUMENTS_SECONDS = 0.05
 """Longest wait for the arguments of a process, in seconds. Reading them takes microseconds, unless the
 process waits for the server itself; then it must be answered first."""

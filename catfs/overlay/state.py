@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from errno import EINVAL, ENAMETOOLONG, ENOTDIR, ESTALE
 
 from catfs.clock import Clock, system_clock
-from catfs.limits import FRESH_INODE_FIRST, NAME_BYTES_MAX
+from catfs.limits import FORGETS_PER_SWEEP, FRESH_INODE_FIRST, NAME_BYTES_MAX
 from catfs.overlay.data_file import DataFile
 from catfs.overlay.lower import Lower
 from catfs.overlay.nodes import Actor, Directory, LowerStat, Node, Origin, node_from_lower
@@ -96,6 +96,9 @@ class ViewState:
         self._fresh_inodes = itertools.count(FRESH_INODE_FIRST)
         self._fresh_handles = itertools.count(1)
         self._foreign_inodes: dict[tuple[int, int], int] = {}
+        self.idle: set[Directory] = set()
+        """Directories of which the kernel has forgotten entries since the last sweep."""
+        self.forgets_until_sweep = FORGETS_PER_SWEEP
         self.roots: list[Directory] = []
         stats = [domain.lower.root() for domain in self.domains]
         self._device = stats[0].dev

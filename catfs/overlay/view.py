@@ -10,15 +10,17 @@ One thread owns it. Its parts:
 - `attributes`: attributes and extended attributes
 - `ranges`: copying ranges, finding data and holes
 - `unnamed`: files without a name
+- `forgetting`: letting go of what nobody needs
 """
 
 from catfs.overlay.attributes import Attributes
+from catfs.overlay.forgetting import Forgetting
 from catfs.overlay.nodes import Node
 from catfs.overlay.ranges import Ranges
 from catfs.overlay.unnamed import Unnamed
 
 
-class View(Unnamed, Attributes, Ranges):
+class View(Unnamed, Attributes, Ranges, Forgetting):
     """A copy-on-write view of one or more domains; see the modules of its parts for the operations."""
 
     def getattr(self, ino: int) -> Node:
