@@ -12,8 +12,8 @@ from catfs.merkle import NodeStore, Tree
 from catfs.overlay import DataFile, Domain, Lower, NoTrace, ReplayClock, Trace, View, replay
 from catfs.overlay.nodes import Actor, Directory, File, Node, Symlink
 from catfs.overlay.trace import Details, Place
-from catfs.overlay.write_log import put_bytes
 from catfs.records.entry import Entry, Kind, kind_of_mode
+from catfs.records.fields import put_bytes
 from catfs.records.write_record import Record, WriteRecord, record_from_dict
 from tests.support.trees import Seen
 
