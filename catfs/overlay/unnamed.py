@@ -34,7 +34,7 @@ class Unnamed(Namespace):
         node.nlink = 0
         node.last_path = self.place(directory, b"#%d" % node.ino)
         self.nodes[node.ino] = node
-        self.unnamed.add(node.ino)
+        self.unnamed.add(node)
         place = self.place_of(node)
         self.record("create", place, node, actor, now, mode=node.mode, uid=node.uid, gid=node.gid)
         return node

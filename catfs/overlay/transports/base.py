@@ -16,7 +16,8 @@ class Transport(Protocol):
 
         Args:
             view: The view; nothing else may use it meanwhile, except from tasks of the same thread.
-            connection: Descriptor of /dev/fuse that is, or is about to be, mounted.
+            connection: Descriptor of /dev/fuse that is, or is about to be, mounted; it is closed in
+                the end.
 
         Cancelling ends the serving; what programs still ask for then fails with ENOTCONN.
         """

@@ -68,6 +68,8 @@ class Connection:
         self._table[0] = not_known
         self.refused = False
         """Whether the kernel speaks a protocol that is too old; nothing is served then."""
+        self.requests = 0
+        """Number of requests read so far."""
 
     def serve(self, requests_max: int, wait_milliseconds: float) -> State:
         """Answer requests.
@@ -103,6 +105,7 @@ class Connection:
 
     def _answer(self, length: int) -> None:
         """Answer the request in the buffer: the request boundary."""
+        self.requests += 1
         size, opcode, unique, nodeid, uid, gid, pid, extensions, _ = _unpack_head(self._whole)
         try:
             if size != length or extensions:

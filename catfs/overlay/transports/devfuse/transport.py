@@ -31,8 +31,18 @@ class DevfuseTransport:
 
     name = "devfuse"
 
+    def __init__(self) -> None:
+        self._server: Connection | None = None
+
+    @property
+    def requests(self) -> int:
+        """Number of requests answered so far."""
+        return 0 if self._server is None else self._server.requests
+
     async def serve(self, view: View, connection: int) -> None:
         """Answer requests until the file system is unmounted or the connection is aborted.
+
+        The descriptor is closed in the end.
 
         Raises:
             MachineError: when the kernel speaks a protocol that is too old.
@@ -40,16 +50,24 @@ class DevfuseTransport:
         Cancelling it takes effect between two requests.
         """
         os.set_blocking(connection, False)
-        server = Connection(view, connection)
-        with _rare_garbage_collection():
+        server = self._server = Connection(view, connection)
+        try:
+            with _rare_garbage_collection():
+                await _serve(server, connection)
+        finally:
+            # Without a server left, the kernel lets go of everybody who waits for an answer.
+            os.close(connection)
+
+
+async def _serve(server: Connection, connection: int) -> None:
+    await trio.lowlevel.wait_readable(connection)
+    while (state := server.serve(_BATCH, _PATIENCE_MILLISECONDS)) is not State.ENDED:
+        if server.refused:
+            raise MachineError("this kernel speaks a FUSE protocol older than 7.31")
+        if state is State.IDLE:
             await trio.lowlevel.wait_readable(connection)
-            while (state := server.serve(_BATCH, _PATIENCE_MILLISECONDS)) is not State.ENDED:
-                if server.refused:
-                    raise MachineError("this kernel speaks a FUSE protocol older than 7.31")
-                if state is State.IDLE:
-                    await trio.lowlevel.wait_readable(connection)
-                else:
-                    await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.checkpoint()
 
 
 @contextmanager
