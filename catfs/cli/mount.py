@@ -7,13 +7,14 @@ from pathlib import Path
 from catfs.cli.output import print_json, tell
 from catfs.cli.words import add_json
 from catfs.records import Confine, Leftovers
-from catfs.runtime.mounted import start_mount
+from catfs.runtime.mounted import Mounted, start_mount
 from catfs.runtime.request import RunRequest
 from catfs.runtime.transports import TRANSPORTS
 
 _EPILOG = """\
-The view stays until `catfs umount --commit` or `catfs umount --discard`. Everything that is written
-goes to the session; the domain itself is not touched before the commit.
+The session lasts until `catfs umount --commit` or `catfs umount --discard`. Everything that is written
+goes to it; the domain itself is not touched before the commit. What was synced survives a crash of the
+server or the machine: mounting the domain again goes on from there.
 
 example:
   catfs mount repo --output repo/proposal.patch
@@ -47,6 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transport", choices=TRANSPORTS, default="auto", help="what serves the view (default: auto)"
     )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="drop a session of the domain whose server is gone, instead of resuming it",
+    )
+    parser.add_argument(
+        "--foreground",
+        action="store_true",
+        help="stay until the mount ends; a signal unmounts, and the session can be resumed",
+    )
     add_json(parser)
 
 
@@ -63,9 +74,19 @@ def run(arguments: argparse.Namespace) -> int:
         cwd=Path.cwd(),
         argv=tuple(sys.argv[1:]),
     )
-    job = start_mount(request)
-    domain = job.declarations[0].path
-    if arguments.json:
-        print_json({"session": job.spec.run_id, "domain": str(domain)})
-    tell(f"{domain} is mounted; end it with: catfs umount {domain} --commit | --discard")
+
+    def say(mounted: Mounted) -> None:
+        domain = mounted.job.declarations[0].path
+        if arguments.json:
+            print_json(
+                {"session": mounted.job.spec.run_id, "domain": str(domain), "resumed": mounted.resumed}
+            )
+            sys.stdout.flush()
+        if mounted.resumed is not None:
+            tell(f"the session {mounted.job.spec.run_id} goes on, with {mounted.resumed} records")
+        if mounted.lost_bytes:
+            tell(f"its last record was unfinished: {mounted.lost_bytes} bytes of the log were cut off")
+        tell(f"{domain} is mounted; end it with: catfs umount {domain} --commit | --discard")
+
+    start_mount(request, say, fresh=arguments.fresh, foreground=arguments.foreground)
     return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from errno import EBUSY, EINVAL
 from pathlib import Path
@@ -12,10 +13,12 @@ from catfs.errors import MachineError, UsageError
 from catfs.linux import umount2
 from catfs.records import Leftovers, RestoreDiff
 from catfs.runtime.control import ask
-from catfs.runtime.sessions import SessionFacts, is_mount_point, mounted_session
+from catfs.runtime.mounted import conclude_suspended
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, mount_session
 
 _EPILOG = """\
-Without --commit or --discard a session is only ended when nothing was changed in it.
+Without --commit or --discard a session is only ended when nothing was changed in it. A session whose
+server is gone (killed, or unmounted by `umount`) is committed or discarded all the same.
 
 exit status: 0 ended; 1 something undeclared was left behind, the mount stays; 2 bad arguments;
 3 the domain changed underneath; 125 the mount is in use or catfs itself failed
@@ -43,25 +46,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    facts = mounted_session(find_workspace(), arguments.domain)
-    leftovers = {"leftovers": arguments.leftovers}
+    workspace = find_workspace()
+    facts = mount_session(workspace, arguments.domain)
+    policy = Leftovers(arguments.leftovers)
     if arguments.discard:
-        _unmount(facts)
-        ask(facts.folder, {"ask": "discard"})
+        _discard(facts)
         tell(f"{facts.domains[0]} is as it was; what was written in the session is dropped")
         return 0
-    found = ask(facts.folder, {"ask": "examine", **leftovers})
-    difference = RestoreDiff.from_dict(found["difference"])
+    if not facts.live:
+        if not arguments.commit:
+            raise UsageError(
+                f"the server of the session of {facts.domains[0]} is gone",
+                hint="choose --commit or --discard, or mount the domain again to go on",
+            )
+        found = conclude_suspended(workspace, facts, policy, tuple(sys.argv[1:]))
+        return _report(found, as_json=arguments.json)
+    found = ask(facts.folder, {"ask": "examine", "leftovers": policy.value})
     if not arguments.commit:
-        _check_unchanged(difference)
-        _unmount(facts)
-        ask(facts.folder, {"ask": "discard"})
+        _check_unchanged(RestoreDiff.from_dict(found["difference"]))
+        _discard(facts)
         tell(f"{facts.domains[0]} is unmounted; nothing had been changed")
         return 0
     if not found["exit_status"]:
+        ask(facts.folder, {"ask": "stay"})
         _unmount(facts)
-        found = ask(facts.folder, {"ask": "commit", **leftovers})
+        found = ask(facts.folder, {"ask": "commit", "leftovers": policy.value})
     return _report(found, as_json=arguments.json)
+
+
+def _discard(facts: SessionFacts) -> None:
+    """Drop a session, whether its server lives or not."""
+    if not facts.live:
+        clear_dead_session(facts)
+        return
+    ask(facts.folder, {"ask": "stay"})
+    _unmount(facts)
+    ask(facts.folder, {"ask": "discard"})
 
 
 def _report(found: Mapping[str, object], *, as_json: bool) -> int:

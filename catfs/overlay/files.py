@@ -68,7 +68,7 @@ class Files(ViewState):
         """Read a file without a handle; otherwise as `read`."""
         if not node.was_read and node.origin is not None:
             node.was_read = True
-            self.used.add(node.origin)
+            self.use(node.origin)
             self.record("read", self.place_of(node), node, actor, self.clock())
         return self.read_content(node, offset, length)
 
@@ -216,8 +216,20 @@ class Files(ViewState):
                 and piece.length >= RELEASE_BYTES_MIN
                 and not self.shared.overlaps(piece.position, piece.length)
             ):
-                with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
-                    self.data.release(piece.position, piece.length)
+                self.released.append((piece.position, piece.length))
+        if not self.durable:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Give the space of dropped content back.
+
+        A durable session does so only once the log that drops it is on the disk: until then whoever
+        continues the session from an earlier moment may still need the bytes.
+        """
+        for position, length in self.released:
+            with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
+                self.data.release(position, length)
+        self.released.clear()
 
     def opendir(self, ino: int, actor: Actor) -> int:
         """Open a directory and give the number of the handle.

@@ -109,7 +109,7 @@ class Namespace(ViewState):
         directory = self._directory_for_new_name(parent, name)
         if isinstance(node, Directory):
             raise _error(EPERM, name)
-        if node.nlink == 0 and ino not in self.unnamed:
+        if node.nlink == 0 and node not in self.unnamed:
             raise _error(ENOENT, name)
         source = self.place_of(node)
         place = self.place(directory, name)
@@ -117,7 +117,7 @@ class Namespace(ViewState):
             raise _error(EXDEV, name)
         now = self.clock()
         self._add(directory, name, node, now)
-        self.unnamed.discard(ino)
+        self.unnamed.discard(node)
         node.nlink += 1
         node.ctime = now
         self.touch_node(node)

@@ -31,27 +31,35 @@ class ReplayError(FormatError):
         self.record = record
 
 
-def replay(records: Iterable[Record], view: View) -> None:
+def replay(records: Iterable[Record], view: View) -> list[WriteRecord]:
     """Apply the records of a log, in order, to a fresh view of the same lower.
 
     Args:
         records: The records, from the first.
         view: A view whose trace takes nothing down and whose clock is `ReplayClock.now`.
 
+    Returns:
+        The records that say what lower files were when the session first used them.
+
     Raises:
         ReplayError: at the first record that does not fit.
     """
+    bases: list[WriteRecord] = []
     clock = view.clock
     assert isinstance(clock, ReplayClock)
     player = _Player(view)
     for record in records:
-        if isinstance(record, ProcessRecord) or record.op == "read":
+        if isinstance(record, ProcessRecord) or record.op in {"read", "content"}:
+            continue
+        if record.op == "base":
+            bases.append(record)
             continue
         clock.time = record.t
         try:
             player.apply(record)
         except OSError as error:
             raise ReplayError(record, error.strerror or str(error)) from error
+    return bases
 
 
 class ReplayClock:
@@ -122,6 +130,7 @@ class _Player:
         node.uid, node.gid = record.number("uid"), record.number("gid")
         if "mode" in record.numbers:
             node.mode = stat.S_IFMT(node.mode) | stat.S_IMODE(record.number("mode"))
+        self._view.renumber(node, record.ino)
         node.opens += 1  # kept for as long as the replay lasts, like an open file
         self._nodes[record.ino] = node
 

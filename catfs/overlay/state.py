@@ -13,7 +13,7 @@ from catfs.clock import Clock, system_clock
 from catfs.limits import FORGETS_PER_SWEEP, FRESH_INODE_FIRST, NAME_BYTES_MAX
 from catfs.overlay.data_file import DataFile
 from catfs.overlay.lower import Lower
-from catfs.overlay.nodes import Actor, Directory, LowerStat, Node, Origin, node_from_lower
+from catfs.overlay.nodes import SESSION_ACTOR, Actor, Directory, LowerStat, Node, Origin, node_from_lower
 from catfs.overlay.sharing import SharedRanges
 from catfs.overlay.trace import Place, Trace
 
@@ -88,12 +88,14 @@ class ViewState:
         """Every lower file that was read or touched: what must still be as it was before a commit."""
         self.shared = SharedRanges()
         """The runs of the data file that several files point at."""
-        self.unnamed: set[int] = set()
-        """Inode numbers of files that were made without a name and have none yet."""
+        self.released: list[tuple[int, int]] = []
+        """Runs of the data file (position, length) that nothing refers to, not given back yet."""
+        self.unnamed: set[Node] = set()
+        """Files that were made without a name and have none yet."""
         self.changed_links: set[Node] = set()
         """Touched files of which the lower has several names: those in directories that are not loaded
         yet are touched when they are."""
-        self._fresh_inodes = itertools.count(FRESH_INODE_FIRST)
+        self._next_inode = FRESH_INODE_FIRST
         self._fresh_handles = itertools.count(1)
         self._foreign_inodes: dict[tuple[int, int], int] = {}
         self.idle: set[Directory] = set()
@@ -103,7 +105,7 @@ class ViewState:
         stats = [domain.lower.root() for domain in self.domains]
         self._device = stats[0].dev
         for index, lower_stat in enumerate(stats):
-            ino = ROOT_INODE if len(stats) == 1 else next(self._fresh_inodes)
+            ino = ROOT_INODE if len(stats) == 1 else self.fresh_inode()
             root = node_from_lower(ino, Origin(None, b"", lower_stat, index))
             if not isinstance(root, Directory):
                 raise OSError(ENOTDIR, "a domain must be a directory", self.domains[index].label)
@@ -184,12 +186,29 @@ class ViewState:
             return ino
         key = (device, ino)
         if key not in self._foreign_inodes:
-            self._foreign_inodes[key] = next(self._fresh_inodes)
+            self._foreign_inodes[key] = self.fresh_inode()
         return self._foreign_inodes[key]
 
     def fresh_inode(self) -> int:
         """Give an inode number that was never used."""
-        return next(self._fresh_inodes)
+        self._next_inode += 1
+        return self._next_inode - 1
+
+    def renumber(self, node: Node, ino: int) -> None:
+        """Give a new node the inode number that it had when the log was written.
+
+        So the records that follow in a continued log mean the same nodes as those before.
+        """
+        if node.ino == ino:
+            return
+        other = self.nodes.get(ino)
+        del self.nodes[node.ino]
+        if other is not None:
+            other.ino = self.fresh_inode()
+            self.nodes[other.ino] = other
+        node.ino = ino
+        self.nodes[ino] = node
+        self._next_inode = max(self._next_inode, ino + 1)
 
     def lookup(self, parent: int, name: bytes) -> Node | None:
         """Give what a name in a directory stands for, or None.
@@ -265,11 +284,36 @@ class ViewState:
             return self.place(node.parent, node.name)
         return Place(*node.last_path) if node.last_path is not None else Place(0, node.name)
 
+    def use(self, origin: Origin) -> None:
+        """Note that a lower file was read or touched.
+
+        A durable session also writes down what the file was, so that a change of it is noticed by
+        whoever continues the session.
+        """
+        if origin in self.used:
+            return
+        self.used.add(origin)
+        if self.durable:
+            lower_stat = origin.lower_stat
+            self.trace.append(
+                "base",
+                Place(origin.domain, origin.path()),
+                lower_stat.ino,
+                SESSION_ACTOR,
+                self.clock(),
+                {
+                    "mode": lower_stat.mode,
+                    "size": lower_stat.size,
+                    "mtime": lower_stat.mtime,
+                    "ctime": lower_stat.ctime,
+                },
+            )
+
     def touch(self, parent: Directory, name: bytes) -> None:
         """Note that the view may differ from the lower at a name, and so below each of its parents."""
         node = parent.entries.get(name) if parent.entries is not None else None
         if node is not None and node.origin is not None:
-            self.used.add(node.origin)
+            self.use(node.origin)
         here: Directory | None = parent
         while here is not None and name not in here.touched:
             here.touched.add(name)
@@ -317,7 +361,7 @@ class ViewState:
         """Let go of a node that has no name, no handle and no kernel reference."""
         if node.nlink == 0 and node.lookups == 0 and node.opens == 0 and self.nodes.get(node.ino) is node:
             del self.nodes[node.ino]
-            self.unnamed.discard(node.ino)
+            self.unnamed.discard(node)
             self.changed_links.discard(node)
             self.discard_content(node)
 

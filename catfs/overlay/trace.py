@@ -29,11 +29,14 @@ class Details(TypedDict, total=False):
     rdev: int
     atime: int
     mtime: int
+    ctime: int
+    size: int
     flags: int
     data: int
     ino2: int
     name: bytes
     value: bytes
+    digest: bytes
     unlinked: bool
 
 

@@ -40,3 +40,4 @@ class View(Unnamed, Attributes, Ranges, Forgetting):
         if self.durable:
             self.data.sync()
             self.trace.sync()
+            self.give_back()

@@ -1,7 +1,8 @@
 """The write log as it is written: JSON Lines, one record per change, in the order of the changes.
 
-Records are encoded as they come and written out in blocks; `flush` brings everything to the file,
-`sync` to the disk. What a record holds is in docs/formats/write-log.md.
+Records are encoded as they come and written out in blocks, or one by one where a session is durable;
+`flush` brings everything to the file, `sync` to the disk. What a record holds is in
+docs/formats/write-log.md.
 """
 
 import base64
@@ -14,6 +15,7 @@ from catfs.limits import LOG_BUFFER_BYTES
 from catfs.overlay.nodes import Actor
 from catfs.overlay.processes import Processes, ProcessFacts
 from catfs.overlay.trace import Details, Place
+from catfs.records.fields import put_bytes
 
 
 class WriteLog:
@@ -23,13 +25,22 @@ class WriteLog:
         descriptor: Opened for appending; the caller closes it.
         processes: Tells who a process is.
         sequence: Number of records that the log holds already.
+        buffer_bytes: Bytes of records that may wait in memory; 0 brings each one to the file at once,
+            so that none is lost when this process is killed.
     """
 
-    def __init__(self, descriptor: int, processes: Processes, sequence: int = 0) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        processes: Processes,
+        sequence: int = 0,
+        buffer_bytes: int = LOG_BUFFER_BYTES,
+    ) -> None:
         self._descriptor = descriptor
         self._processes = processes
         self._pending: list[bytes] = []
         self._unflushed_bytes = 0
+        self._buffer_bytes = buffer_bytes
         self.sequence = sequence
 
     def append(self, op: str, place: Place, ino: int, actor: Actor, now: int, details: Details) -> None:
@@ -55,7 +66,7 @@ class WriteLog:
         self.sequence += 1
         self._pending.append(line)
         self._unflushed_bytes += len(line)
-        if self._unflushed_bytes >= LOG_BUFFER_BYTES:
+        if self._unflushed_bytes >= self._buffer_bytes:
             # Counted anew even when it fails: on a full disk it is tried once a block, not once a record.
             self._unflushed_bytes = 0
             with contextlib.suppress(OSError):  # the change is made: its record waits for the next flush
@@ -83,14 +94,6 @@ class WriteLog:
         """
         self.flush()
         os.fdatasync(self._descriptor)
-
-
-def put_bytes(record: dict[str, object], key: str, value: bytes) -> None:
-    """Put bytes into a JSON object: as text where they are UTF-8, else in base64 under `KEY_base64`."""
-    try:
-        record[key] = value.decode()
-    except UnicodeDecodeError:
-        record[f"{key}_base64"] = base64.b64encode(value).decode()
 
 
 def _process_fields(facts: ProcessFacts) -> dict[str, object]:

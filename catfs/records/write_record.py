@@ -25,6 +25,8 @@ OPERATIONS = frozenset(
         "setxattr",
         "removexattr",
         "read",
+        "base",
+        "content",
     }
 )
 """Every operation on a path. The records of processes have the operation `process`."""
@@ -38,12 +40,14 @@ _NUMBERS = {
     "rdev",
     "atime",
     "mtime",
+    "ctime",
+    "size",
     "flags",
     "data",
     "ino2",
 }
 _SIGNED = {"atime", "mtime", "ctime"}
-_BYTES = {"path2", "name", "value"}
+_BYTES = {"path2", "name", "value", "digest"}
 
 
 @dataclass(frozen=True, slots=True)

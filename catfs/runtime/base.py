@@ -123,6 +123,44 @@ class BaseReader:
         _COUNTERS.pack_into(self._counters, 0, files, size)
 
 
+class KeptBase:
+    """The base of a resumed session, read whole when the session began.
+
+    Args:
+        bases: One base per domain.
+    """
+
+    def __init__(self, bases: list[Base]) -> None:
+        self._bases = bases
+
+    def progress(self) -> tuple[int, int]:
+        """Give how many files and how many bytes were read."""
+        return sum(base.files for base in self._bases), sum(base.size for base in self._bases)
+
+    def finish(self) -> list[Base]:
+        """Give one base per domain."""
+        return self._bases
+
+    def stop(self) -> None:
+        """Close what was loaded."""
+        for base in self._bases:
+            base.pack.close()
+
+
+def open_base(folder: Path, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> BaseReader | KeptBase:
+    """Give the base of a session: the one that its folder holds whole, or a reader that reads it now.
+
+    Arguments as of BaseReader.
+    """
+    try:
+        return KeptBase([_load(folder, index) for index in range(len(roots))])
+    except (OSError, FormatError):
+        for index in range(len(roots)):
+            _pack_path(folder, index).unlink(missing_ok=True)
+            _facts_path(folder, index).unlink(missing_ok=True)
+        return BaseReader(folder, roots, hidden)
+
+
 def _load(folder: Path, index: int) -> Base:
     path = _facts_path(folder, index)
     try:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import catfs
 from catfs.clock import system_clock
@@ -26,6 +27,8 @@ from catfs.commit import (
 from catfs.digest import Digest
 from catfs.errors import CommitError, ConflictError
 from catfs.ledger import RunWriter
+from catfs.overlay.nodes import SESSION_ACTOR
+from catfs.overlay.trace import Details, Place
 from catfs.proof import (
     DomainEvidence,
     Evidence,
@@ -44,7 +47,7 @@ from catfs.proof import (
 from catfs.proof.prove import is_at_or_below
 from catfs.records import (
     BaseConflict,
-    Leftovers,
+    Kind,
     Manifest,
     Moment,
     OutputNote,
@@ -95,6 +98,7 @@ class Recording:
         writer: The run's folder, to which JOBSPEC.json and the output of the steps are written already.
         steps: How each command went.
         argv: The arguments of the `catfs` command.
+        cwd: Its working directory.
         started: When the run began, in nanoseconds since 1970.
         phases: The parts of the run so far.
     """
@@ -103,6 +107,7 @@ class Recording:
     writer: RunWriter
     steps: Sequence[StepResult]
     argv: Sequence[str]
+    cwd: Path
     started: int
     phases: Phases
 
@@ -145,16 +150,13 @@ class Conclusion:
     cut_off: bool = False
 
 
-def examine(
-    session: Session, job: Job, command_status: int, leftovers: Leftovers | None = None
-) -> Examination:
+def examine(session: Session, job: Job, command_status: int) -> Examination:
     """Judge a session as it is now; nothing is changed.
 
     Args:
         session: The session.
         job: What was declared.
         command_status: Status of the command; 0 when there is none.
-        leftovers: What happens to undeclared differences; None for what was declared.
 
     Raises:
         MachineError: when the base cannot be read.
@@ -177,21 +179,18 @@ def examine(
             for state in states
         ),
         command_status=command_status,
-        leftovers=leftovers or job.spec.leftovers,
+        leftovers=job.spec.leftovers,
     )
     return Examination(states, evidence, prove(evidence))
 
 
-def conclude(
-    session: Session, job: Job, recording: Recording, leftovers: Leftovers | None = None
-) -> Conclusion:
+def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:
     """Prove, commit and record a session that nobody uses any more.
 
     Args:
         session: The session; its view is not served any more.
         job: What was declared.
         recording: The run's folder and what is known besides the session.
-        leftovers: What happens to undeclared differences; None for what was declared.
 
     Raises:
         MachineError, ReplayError, OSError: as `examine`.
@@ -200,7 +199,7 @@ def conclude(
     steps, phases = recording.steps, recording.phases
     status = next((step.status for step in steps if step.status), 0)
     with phases.phase("fold"):
-        examination = examine(session, job, status, leftovers)
+        examination = examine(session, job, status)
     notes: tuple[Note, ...] = ()
     if examination.verdict.commits:
         with phases.phase("commit"):
@@ -277,6 +276,7 @@ def _record(
     outputs = outputs_record(run_id, evidence, verdict, views, _notes_by_output(evidence, notes))
     writer.write_record(OUTPUTS_FILE, outputs)
     writer.write_record(DOMAIN_ROOTS_FILE, domain_roots(run_id, evidence, post_roots))
+    _log_content(session, examination)
     for step in recording.steps:
         writer.write_record(step_file(step.index, "json"), step)
     log = writer.add_log(session.log_path)
@@ -294,6 +294,19 @@ def _record(
     proof = assemble_proof(job.spec, evidence, verdict, post_roots, facts, writer.files)
     writer.finish(proof)
     return Conclusion(proof, verdict.sentence, difference, notes)
+
+
+def _log_content(session: Session, examination: Examination) -> None:
+    """Let the log say what every changed file held in the end, so that it leads to a tree by itself."""
+    for index, domain in enumerate(examination.evidence.domains):
+        for change in domain.changes:
+            node = session.view.resolve(index, change.path)
+            if change.after is None or change.after.kind is not Kind.FILE or node is None:
+                continue
+            details: Details = {"length": change.after.size, "digest": change.after.digest.hex.encode()}
+            place = Place(index, change.path)
+            session.log.append("content", place, node.ino, SESSION_ACTOR, system_clock(), details)
+    session.log.flush()
 
 
 def _notes_by_output(
@@ -320,7 +333,7 @@ def _run_info(job: Job, session: Session, recording: Recording) -> RunInfo:
         host=platform.node(),
         uid=os.getuid(),
         user=_user_name(),
-        cwd=os.fsencode(os.getcwd()),
+        cwd=os.fsencode(recording.cwd),
         argv=tuple(os.fsencode(word) for word in recording.argv),
         started=recording.started,
         ended=system_clock(),

@@ -47,6 +47,7 @@ async def serve_control(folder: Path, answer: Answerer) -> None:
         answer: Called for each question.
     """
     with trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        (folder / _NAME).unlink(missing_ok=True)  # of a server that is gone
         with _short_path(folder) as path:
             await listener.bind(path)
         (folder / _NAME).chmod(0o600)

@@ -1,86 +1,214 @@
 """Mounted sessions: a server in the background, and what can be asked of it.
 
-The server outlives the mount: what a plain `umount` takes away is only the way to the view. The view
-itself stays until it is committed or discarded, so nothing is lost by accident.
+A mounted session lives until it is committed or discarded. Its server may end before, by a plain
+`umount`, a crash or a reboot: what was synced is in its folder, and mounting the domain again goes on
+from there, as does a commit without any mount.
 """
 
 import functools
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NoReturn
 
+import orjson
 import trio
 
 from catfs.clock import system_clock
+from catfs.durable import publish
 from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError
 from catfs.ledger import RunWriter
+from catfs.linux import MNT_DETACH, set_parent_death_signal, umount2
 from catfs.overlay.transports import Transport
 from catfs.proof import restore_diff
-from catfs.records import JOBSPEC_FILE, Leftovers, Outcome
+from catfs.records import JOBSPEC_FILE, JobSpec, Leftovers, file_bytes
+from catfs.records.canonical import parse_canonical
 from catfs.runtime.conclude import Examination, Phases, Recording, conclude, examine
 from catfs.runtime.control import serve_control
+from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.launch import enter_private_namespace, launch_mount
 from catfs.runtime.request import Job, RunRequest, fresh_run_id, resolve_request
 from catfs.runtime.session import Session
-from catfs.runtime.sessions import is_mount_point
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, list_sessions
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
-_READY = b"ready"
-
 _UNMOUNT_SECONDS = 5.0
 """How long the kernel may take to take a mount down after it was unmounted."""
+
+_CONCLUSION_SECONDS = 600.0
+"""How long the server of an unmounted session waits for the commit that was announced."""
 
 _LAST_ANSWER_SECONDS = 0.05
 """How long the server stays for its last answer to be read."""
 
 
-def start_mount(request: RunRequest) -> Job:
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """What a mount came to.
+
+    Args:
+        job: What is mounted; its run id is the id of the session.
+        resumed: Number of log records of the session that goes on; None for a new one.
+        lost_bytes: Bytes of a record that the server before had not finished.
+    """
+
+    job: Job
+    resumed: int | None = None
+    lost_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mounting:
+    """What is known of a mount besides its job.
+
+    Args:
+        workspace: Where the session and its ledger are.
+        argv: The arguments of the `catfs` command.
+        cwd: Its working directory.
+        started: When the session began, in nanoseconds since 1970.
+    """
+
+    workspace: Workspace
+    argv: tuple[str, ...]
+    cwd: Path
+    started: int
+
+
+def start_mount(
+    request: RunRequest,
+    on_mounted: Callable[[Mounted], None],
+    *,
+    fresh: bool = False,
+    foreground: bool = False,
+) -> None:
     """Mount a domain for everybody, served by a process in the background.
+
+    A session of the domain whose server is gone is resumed.
 
     Args:
         request: What to mount: one domain, no command.
-
-    Returns:
-        The job, whose run id is the id of the session.
+        on_mounted: Told what the mount came to, as soon as it is there.
+        fresh: Whether a session whose server is gone is dropped instead.
+        foreground: Whether to return only when the mount has ended. It ends when this process is asked
+            to, and the session can be resumed.
 
     Raises:
         UsageError: when the request cannot be used, or a view is mounted there already.
         MachineError: when it cannot be mounted.
     """
-    workspace = Workspace.find_or_create(request.cwd)
-    job = resolve_request(request, workspace)
-    transport = make_transport(job.spec.transport)
-    job = replace(job, spec=replace(job.spec, transport=transport.name))
-    domain = job.declarations[0].path
-    if is_mount_point(domain):
-        raise UsageError(f"{domain} is mounted already", hint="`catfs umount` ends the session")
     if os.geteuid():
         raise MachineError(
             "mounting for everybody needs root", hint="`catfs run` mounts privately and needs no privilege"
         )
+    workspace = Workspace.find_or_create(request.cwd)
+    dead = _clear_way(workspace, Path(os.path.abspath(request.domains[0])), fresh=fresh)
+    job = _resumed_job(dead, request) if dead is not None else resolve_request(request, workspace)
+    transport = make_transport(request.transport)
+    job = replace(job, spec=replace(job.spec, transport=transport.name))
+    started = dead.started if dead is not None else system_clock()
+    work = Mounting(workspace, request.argv, request.cwd, started)
     reader, writer = os.pipe()
     pid = os.fork()
-    if pid:
-        os.close(writer)
-        with os.fdopen(reader, "rb") as answer:
-            said = answer.read()
-        if said != _READY:
-            os.waitpid(pid, 0)
-            raise MachineError(said.decode() or "the server ended before it had mounted")
+    if pid == 0:
+        os.close(reader)
+        if foreground:
+            set_parent_death_signal(signal.SIGKILL)
+        _serve_in_child(_Server(job, work, transport, dead is not None), writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        said = answer.read()
+    try:
+        facts = orjson.loads(said)
+        problem = facts.get("problem")
+    except orjson.JSONDecodeError:
+        problem = "the server ended before it had mounted"
+    if problem is not None:
+        os.waitpid(pid, 0)
+        raise MachineError(problem)
+    on_mounted(Mounted(job, facts["records"] if dead is not None else None, facts["lost_bytes"]))
+    if foreground:
+        _wait_in_foreground(pid, job.declarations[0].path)
+
+
+def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> SessionFacts | None:
+    """Take away what a dead server left on a domain, and give the session that can be resumed there."""
+    found = None
+    for facts in list_sessions(workspace):
+        if facts.kind == "mount" and not facts.live and domain in facts.domains:
+            if is_mount_point(domain):
+                umount2(os.fsencode(domain), MNT_DETACH)
+            if fresh:
+                clear_dead_session(facts)
+            else:
+                found = facts
+    if is_mount_point(domain):
+        raise UsageError(f"{domain} is mounted already", hint="`catfs umount` ends the session")
+    return found
+
+
+def _resumed_job(facts: SessionFacts, request: RunRequest) -> Job:
+    """Give the job of a session that goes on, with the outputs that are declared now if there are any."""
+    job = read_job(facts.folder)
+    if not request.outputs:
         return job
-    os.close(reader)
+    declarations = declare([job.declarations[0].path], request.outputs, request.allowed_roots)
+    outputs = tuple(os.fsencode(declarations[0].path) + b"/" + output for output in declarations[0].outputs)
+    return replace(job, spec=replace(job.spec, outputs=outputs), declarations=declarations)
+
+
+def read_job(folder: Path) -> Job:
+    """Read what a mounted session declared.
+
+    Raises:
+        FormatError: when it is damaged.
+        OSError: when it cannot be read.
+    """
+    data = (folder / JOBSPEC_FILE).read_bytes()
+    spec = JobSpec.from_dict(parse_canonical(data, JOBSPEC_FILE))
+    declarations = tuple(
+        DomainDeclaration(Path(os.fsdecode(domain)), spec.outputs_of(domain)) for domain in spec.domains
+    )
+    return Job(spec, declarations, ())
+
+
+def _serve_in_child(server: "_Server", writer: int) -> NoReturn:
+    """Become the server; what went wrong before the mount is there is told to the parent."""
     status = ExitStatus.INTERNAL
     try:
         os.setsid()
         _detach()
-        _Server(job, workspace, transport, request.argv).run(writer)
+        server.run(writer)
         status = ExitStatus.RESTORED
     except (CatfsError, OSError) as error:
-        os.write(writer, str(error).encode())
+        with suppress(OSError):
+            os.write(writer, orjson.dumps({"problem": str(error)}))
     finally:
         os._exit(status)
+
+
+def _keep_messages(folder: Path) -> None:
+    """Let what the server says of defects go to a file of the session, since it has no terminal."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    descriptor = os.open(folder / "server.log", flags, 0o600)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _wait_in_foreground(pid: int, domain: Path) -> None:
+    """Wait until the server has ended; unmount when this process is asked to end."""
+
+    def unmount(number: int, frame: object) -> None:
+        del number, frame
+        with suppress(OSError):
+            umount2(os.fsencode(domain), MNT_DETACH)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, unmount)
+    os.waitpid(pid, 0)
 
 
 def _detach() -> None:
@@ -93,43 +221,129 @@ def _detach() -> None:
     os.chdir("/")
 
 
+def conclude_suspended(
+    workspace: Workspace, facts: SessionFacts, leftovers: Leftovers | None, argv: tuple[str, ...]
+) -> Mapping[str, object]:
+    """Commit and record a session whose server is gone, without mounting it again.
+
+    Args:
+        workspace: Where it is.
+        facts: The session.
+        leftovers: What happens to undeclared differences; None for what was declared.
+        argv: The arguments of the `catfs` command.
+
+    Returns:
+        What the session would have answered to the question `commit`.
+
+    Raises:
+        CatfsError, OSError: as `Session` and `conclude`.
+    """
+    job = read_job(facts.folder)
+    with Session(workspace, facts.identity, job.declarations, "mount", resumed=True) as session:
+        work = Mounting(workspace, argv, Path.cwd(), facts.started)
+        answer = conclude_mounted(session, with_policy(job, leftovers), work)
+        if answer["exit_status"]:
+            session.suspend()
+        return answer
+
+
+def with_policy(job: Job, leftovers: Leftovers | None) -> Job:
+    """Give a job with another policy for undeclared differences; None keeps what was declared."""
+    return job if leftovers is None else replace(job, spec=replace(job.spec, leftovers=leftovers))
+
+
+def conclude_mounted(session: Session, job: Job, work: Mounting) -> Mapping[str, object]:
+    """Commit and record a mounted session, unless the judgement forbids it: then it goes on."""
+    examination = examine(session, job, 0)
+    if not examination.verdict.commits:
+        return describe(job, examination)
+    workspace = work.workspace
+    if (workspace.runs / job.spec.run_id).exists():  # an attempt before this one was recorded
+        job = replace(job, spec=replace(job.spec, run_id=fresh_run_id()))
+    with RunWriter(workspace.runs / job.spec.run_id) as writer:
+        writer.write_record(JOBSPEC_FILE, job.spec)
+        recording = Recording(workspace, writer, (), work.argv, work.cwd, work.started, Phases())
+        conclusion = conclude(session, job, recording)
+    return {
+        "run_id": conclusion.proof.run_id,
+        "outcome": conclusion.proof.outcome.value,
+        "exit_status": conclusion.proof.exit_status,
+        "sentence": conclusion.sentence,
+        "difference": conclusion.difference.to_dict(),
+    }
+
+
+def describe(job: Job, examination: Examination) -> Mapping[str, object]:
+    """Give the judgement on a session as it is now, as an answer."""
+    verdict = examination.verdict
+    return {
+        "outcome": verdict.outcome.value,
+        "exit_status": verdict.exit_status,
+        "sentence": verdict.sentence,
+        "verdicts": {"isolated": verdict.isolated, "self_restored": verdict.self_restored},
+        "difference": restore_diff(job.spec.run_id, verdict).to_dict(),
+        "roots": [
+            {"base": domain.base_root.hex, "view": domain.view_root.hex, "replay": domain.replay_root.hex}
+            for domain in examination.evidence.domains
+        ],
+    }
+
+
 @dataclass(slots=True)
 class _Server:
     """The server of one mounted session."""
 
     job: Job
-    workspace: Workspace
+    work: Mounting
     transport: Transport
-    argv: tuple[str, ...]
-    _started: int = field(default_factory=system_clock)
-    _concluded: trio.Event = field(default_factory=trio.Event)
+    resumed: bool
+    _stays: bool = False
+    """Whether somebody announced a commit or a discard, for which the server stays after the unmount."""
+    _concluded: bool = False
+    _ended: trio.Event = field(default_factory=trio.Event)
     _unmounted: trio.Event = field(default_factory=trio.Event)
 
     def run(self, writer: int) -> None:
-        """Mount, report that, and serve until the session is committed or discarded."""
+        """Mount, report that, and serve until the mount is taken away or the session is concluded."""
         domain = self.job.declarations[0].path
-        with Session(self.workspace, self.job.spec.run_id, self.job.declarations, "mount") as session:
+        session = Session(
+            self.work.workspace, self.job.spec.run_id, self.job.declarations, "mount", resumed=self.resumed
+        )
+        with session:
+            _keep_messages(session.folder)
+            publish(session.folder, JOBSPEC_FILE.encode(), file_bytes(self.job.spec))
+            if self.resumed:
+                session.suspend()
             child = launch_mount(domain)
             enter_private_namespace()
             connection = child.receive_connection()
+            session.suspend()
             child.proceed()
             os.waitpid(child.pid, 0)
             child.close()
-            os.write(writer, _READY)
+            facts = {"records": session.log.sequence, "lost_bytes": session.lost_bytes}
+            os.write(writer, orjson.dumps(facts))
             os.close(writer)
             trio.run(self._serve, session, connection)
+            if self._concluded:
+                session.drop()
+            else:
+                session.suspend()
 
     async def _serve(self, session: Session, connection: int) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._serve_view, session, connection)
             nursery.start_soon(serve_control, session.folder, functools.partial(self._answer, session))
-            await self._concluded.wait()
+            await self._ended.wait()
             await trio.sleep(_LAST_ANSWER_SECONDS)
             nursery.cancel_scope.cancel()
 
     async def _serve_view(self, session: Session, connection: int) -> None:
         await self.transport.serve(session.view, connection)
         self._unmounted.set()
+        if self._stays:
+            await trio.sleep(_CONCLUSION_SECONDS)
+        self._ended.set()
 
     async def _answer(self, session: Session, question: Mapping[str, object]) -> Mapping[str, object]:
         """Answer one question of the control socket."""
@@ -140,13 +354,17 @@ class _Server:
                 session.log.flush()
                 return {"log": str(session.log_path)}
             case "examine":
-                return self._describe(examine(session, self.job, 0, _leftovers(question)))
+                job = with_policy(self.job, _leftovers(question))
+                return describe(job, examine(session, job, 0))
+            case "stay":
+                self._stays = True
+                return {}
             case "commit":
                 await self._wait_until_unmounted()
                 return self._commit(session, _leftovers(question))
             case "discard":
                 await self._wait_until_unmounted()
-                self._concluded.set()
+                self._conclude()
                 return {}
             case other:
                 raise FormatError("question", f"expected one that the session knows, got {other!r}")
@@ -164,7 +382,7 @@ class _Server:
             "session": session.identity,
             "domain": str(self.job.declarations[0].path),
             "outputs": [os.fsdecode(output) for output in self.job.declarations[0].outputs],
-            "started": self._started,
+            "started": self.work.started,
             "mounted": not self._unmounted.is_set(),
             "transport": self.transport.name,
             "records": session.log.sequence,
@@ -173,46 +391,15 @@ class _Server:
             "base_bytes": size,
         }
 
-    def _describe(self, examination: Examination) -> Mapping[str, object]:
-        verdict = examination.verdict
-        return {
-            "outcome": verdict.outcome.value,
-            "exit_status": verdict.exit_status,
-            "sentence": verdict.sentence,
-            "verdicts": {"isolated": verdict.isolated, "self_restored": verdict.self_restored},
-            "difference": restore_diff(self.job.spec.run_id, verdict).to_dict(),
-            "roots": [
-                {"base": domain.base_root.hex, "view": domain.view_root.hex, "replay": domain.replay_root.hex}
-                for domain in examination.evidence.domains
-            ],
-        }
-
     def _commit(self, session: Session, leftovers: Leftovers | None) -> Mapping[str, object]:
-        """Commit and record, unless the judgement forbids it: then the session goes on."""
-        examination = examine(session, self.job, 0, leftovers)
-        if not examination.verdict.commits:
-            return self._describe(examination)
-        job = self._job_with_free_id()
-        with RunWriter(self.workspace.runs / job.spec.run_id) as writer:
-            writer.write_record(JOBSPEC_FILE, job.spec)
-            recording = Recording(self.workspace, writer, (), self.argv, self._started, Phases())
-            conclusion = conclude(session, job, recording, leftovers)
-        proof = conclusion.proof
-        if proof.outcome is Outcome.RESTORED:
-            self._concluded.set()
-        return {
-            "run_id": proof.run_id,
-            "outcome": proof.outcome.value,
-            "exit_status": proof.exit_status,
-            "sentence": conclusion.sentence,
-            "difference": conclusion.difference.to_dict(),
-        }
+        answer = conclude_mounted(session, with_policy(self.job, leftovers), self.work)
+        if not answer["exit_status"]:
+            self._conclude()
+        return answer
 
-    def _job_with_free_id(self) -> Job:
-        """Give the job under an id that no run has: an earlier attempt may have been recorded."""
-        if not (self.workspace.runs / self.job.spec.run_id).exists():
-            return self.job
-        return replace(self.job, spec=replace(self.job.spec, run_id=fresh_run_id()))
+    def _conclude(self) -> None:
+        self._concluded = True
+        self._ended.set()
 
 
 def _leftovers(question: Mapping[str, object]) -> Leftovers | None:

@@ -64,7 +64,7 @@ def run_command(
             if ended.problem is not None and ended.status not in {126, 127}:
                 raise MachineError(f"the command could not be started: {ended.problem}")
             steps = [_step_result(job, ended, streams, writer)]
-            record = Recording(workspace, writer, steps, request.argv, started, phases)
+            record = Recording(workspace, writer, steps, request.argv, request.cwd, started, phases)
             conclusion = conclude(session, job, record)
     return replace(conclusion, cut_off=ended.cut_off)
 

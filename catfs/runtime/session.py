@@ -5,6 +5,7 @@ session lives), `data` (new bytes), `log.jsonl` (the write log) and the base of 
 """
 
 import fcntl
+import io
 import os
 import stat
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from typing import Self
 import orjson
 
 from catfs.clock import system_clock
-from catfs.errors import ConflictError, MachineError
+from catfs.errors import ConflictError, MachineError, UsageError
+from catfs.limits import LOG_BUFFER_BYTES
 from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff
 from catfs.overlay import (
     ContentDigests,
@@ -36,12 +38,11 @@ from catfs.overlay.replay import ReplayError
 from catfs.records import Change
 from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
-from catfs.runtime.base import Base, BaseReader
+from catfs.records.write_record import WriteRecord
+from catfs.runtime.base import Base, open_base
 from catfs.runtime.declaration import DomainDeclaration
 from catfs.runtime.seen import SeenLower
 from catfs.runtime.workspace import Workspace
-
-_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,14 @@ class Session:
         workspace: Where its folder is.
         identity: Its id.
         declarations: Its domains.
-        kind: `run` or `mount`.
-        durable: Whether fsync makes it durable.
+        kind: `run` or `mount`. What a mount has written is durable with each fsync, and can be resumed.
+        resumed: Whether its folder is there already, left by a server that is gone.
+
+    Raises:
+        MachineError: when the folder cannot be made.
+        UsageError: when the session to resume is held by a living server.
+        ReplayError, LogDamageError: when the log of the session to resume cannot be followed.
+        OSError: when a domain cannot be opened.
     """
 
     def __init__(
@@ -85,19 +92,19 @@ class Session:
         declarations: Sequence[DomainDeclaration],
         kind: str,
         *,
-        durable: bool = False,
+        resumed: bool = False,
     ) -> None:
         self.identity = identity
         self.declarations = tuple(declarations)
         self.folder = workspace.sessions / identity
+        self._keep = False
+        self._first_seen: dict[tuple[int, bytes], WriteRecord] = {}
         self._roots: list[int] = []
         self._lowers: list[DirectoryLower] = []
         self._seen: list[SeenLower] = []
-        self._make_folder(kind)
-        self._data = self._open("data", os.O_RDWR)
-        self._log = self._open("log.jsonl", os.O_WRONLY | os.O_APPEND)
-        self._processes = Processes()
-        self.log = WriteLog(self._log, self._processes)
+        if not resumed:
+            self._make_folder(kind)
+        self._take_lock()
         hidden = [workspace.identity]
         for declaration in self.declarations:
             root = os.open(declaration.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -108,8 +115,20 @@ class Session:
             Domain(lower, str(index).encode(), _reserved(declaration.path, workspace))
             for index, (lower, declaration) in enumerate(zip(self._seen, self.declarations, strict=True))
         ]
-        self.view = View(self._domains, DataFile(self._data), self.log, durable=durable)
-        self.base = BaseReader(self.folder, self._roots, hidden)
+        self._data = self._open("data", os.O_RDWR)
+        data = DataFile(self._data, os.fstat(self._data).st_size)
+        sequence, self.lost_bytes = mend_log(self.log_path) if resumed else (0, 0)
+        self._log = self._open("log.jsonl", os.O_WRONLY | os.O_APPEND)
+        self._processes = Processes()
+        buffer_bytes = 0 if kind == "mount" else LOG_BUFFER_BYTES
+        self.log = WriteLog(self._log, self._processes, sequence, buffer_bytes)
+        if resumed:
+            self.view = self._replayed(data, durable=True)
+            self.view.clock = system_clock
+            self.view.trace = self.log
+        else:
+            self.view = View(self._domains, data, self.log, durable=kind == "mount")
+        self.base = open_base(self.folder, self._roots, hidden)
         self._digests = ContentDigests()
 
     def __enter__(self) -> Self:
@@ -128,15 +147,32 @@ class Session:
         """Where the write log is."""
         return self.folder / "log.jsonl"
 
+    def suspend(self) -> None:
+        """Make everything durable and let closing keep the folder, so that the session can be resumed.
+
+        Raises:
+            OSError: when the disk refuses.
+        """
+        self._keep = True
+        self.view.sync()
+
+    def drop(self) -> None:
+        """Let closing remove the folder: the session is concluded."""
+        self._keep = False
+
     def close(self) -> None:
-        """Close everything and remove the folder: what had to survive is in the ledger by now."""
+        """Close everything and remove the folder, unless the session is suspended.
+
+        What had to survive of a session that was not suspended is in the ledger by now.
+        """
         self.base.stop()
         self._processes.close()
         for lower in self._lowers:
             lower.close()
         for descriptor in (*self._roots, self._data, self._log):
             os.close(descriptor)
-        remove_session_folder(self.folder)
+        if not self._keep:
+            remove_session_folder(self.folder)
         os.close(self._lock)
 
     def states(self) -> list[DomainState]:
@@ -159,7 +195,7 @@ class Session:
             raise
 
     def _states(self, bases: Sequence[Base]) -> list[DomainState]:
-        again = self._replayed()
+        again = self._replayed(self.view.data)
         states = []
         for index, declaration in enumerate(self.declarations):
             nodes = LayeredNodes(MemoryNodes(), bases[index].pack)
@@ -181,11 +217,13 @@ class Session:
             )
         return states
 
-    def _replayed(self) -> View:
+    def _replayed(self, data: DataFile, *, durable: bool = False) -> View:
         """Make the view again from the lower and the log alone."""
-        view = View(self._domains, self.view.data, NoTrace(), ReplayClock())
+        view = View(self._domains, data, NoTrace(), ReplayClock(), durable=durable)
         with self.log_path.open("rb") as stream:
-            replay(log_records(log_lines(stream, self.log_path.name), self.log_path.name), view)
+            lines = log_lines(stream, self.log_path.name)
+            for record in replay(log_records(lines, self.log_path.name), view):
+                self._first_seen.setdefault((record.domain, record.path), record)
         return view
 
     def _conflicts(self, index: int) -> tuple[tuple[BaseConflict, ...], int]:
@@ -197,22 +235,38 @@ class Session:
                 continue
             checked += 1
             now = self._lowers[index].stat(origin)
+            before = self._before(origin)
             if now is None:
                 found.append(BaseConflict(domain, origin.path(), "what the session saw", "nothing"))
-            elif not _same(origin.lower_stat, now):
+            elif not _same(before, now):
                 found.append(BaseConflict(domain, origin.path(), "what the session saw", "something else"))
         for directory in touched_directories(self.view.roots[index]):
             fresh = self._seen[index].appeared(directory.origin, directory.touched)
             found.extend(BaseConflict(domain, path, "nothing", "something new") for path in fresh)
         return tuple(found), checked
 
+    def _before(self, origin: Origin) -> LowerStat:
+        """Give what a lower file was when the session first used it, perhaps before it was resumed."""
+        seen, record = origin.lower_stat, self._first_seen.get((origin.domain, origin.path()))
+        if record is None:
+            return seen
+        mode, size, mtime, ctime = (record.number(key) for key in ("mode", "size", "mtime", "ctime"))
+        return seen._replace(ino=record.ino, mode=mode, size=size, mtime=mtime, ctime=ctime)
+
+    def _take_lock(self) -> None:
+        """Hold the session; the lock goes with this process, however it ends."""
+        self._lock = self._open("lock", os.O_RDWR)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise UsageError(f"the session {self.identity} has a living server") from None
+
     def _make_folder(self, kind: str) -> None:
         try:
             self.folder.mkdir(mode=0o700)
         except OSError as error:
             raise MachineError(f"cannot make the session folder {self.folder}: {error.strerror}") from error
-        self._lock = self._open("lock", os.O_RDWR)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
         facts = {
             "session": self.identity,
             "kind": kind,
@@ -238,6 +292,27 @@ def _same(before: LowerStat, now: LowerStat) -> bool:
     if stat.S_ISDIR(before.mode):
         return (before.dev, before.ino, before.mode) == (now.dev, now.ino, now.mode)
     return now.same_file(before)
+
+
+def mend_log(path: Path) -> tuple[int, int]:
+    """Cut a log that its writer left in the middle of a record back to the last whole one.
+
+    Args:
+        path: The log.
+
+    Returns:
+        Number of whole records, and of bytes that were cut off.
+
+    Raises:
+        LogDamageError: when a record before the last one is damaged.
+        OSError: when the log cannot be read or cut.
+    """
+    with path.open("r+b") as stream:
+        text = stream.read()
+        whole = text.rfind(b"\n") + 1
+        count = sum(1 for _ in log_records(log_lines(io.BytesIO(text[:whole]), path.name), path.name))
+        stream.truncate(whole)
+    return count, len(text) - whole
 
 
 def remove_session_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from errno import EINVAL
 from pathlib import Path
@@ -44,10 +44,20 @@ def list_sessions(workspace: Workspace) -> Iterator[SessionFacts]:
     Raises:
         FormatError: when the facts of a session cannot be read.
     """
-    if not workspace.sessions.is_dir():
-        return
-    for folder in sorted(workspace.sessions.iterdir()):
-        yield read_session(folder)
+    return map(read_session, session_folders(workspace))
+
+
+def session_folders(workspace: Workspace) -> list[Path]:
+    """Give the folder of every session, in the order of their ids.
+
+    Raises:
+        OSError: when they cannot be listed.
+    """
+    try:
+        entries = list(os.scandir(workspace.sessions))
+    except FileNotFoundError:
+        return []
+    return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
 def read_session(folder: Path) -> SessionFacts:
@@ -62,19 +72,24 @@ def read_session(folder: Path) -> SessionFacts:
     path = folder / "session.json"
     try:
         facts = orjson.loads(path.read_bytes())
-        kind, pid, started = facts["kind"], facts["pid"], facts["started"]
+        kind, pid, started = str(facts["kind"]), int(facts["pid"]), int(facts["started"])
         domains = tuple(Path(item) for item in facts["domains"])
     except FileNotFoundError:
         return SessionFacts(folder.name, folder, "unknown", 0, 0, (), live)
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
             str(path), f"cannot be read back: {error}", hint="remove the session with `catfs doctor --fix`"
         ) from error
-    return SessionFacts(folder.name, folder, str(kind), int(pid), int(started), domains, live)
+    return SessionFacts(folder.name, folder, kind, pid, started, domains, live)
 
 
 def mounted_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
-    """Give the live mount session of a domain.
+    """Give the live mount session of a domain; arguments and errors as of `mount_session`."""
+    return _only_one([facts for facts in _mount_sessions(workspace, domain) if facts.live], workspace, domain)
+
+
+def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
+    """Give the mount session of a domain, whether its server lives or is gone.
 
     Args:
         workspace: Where to look.
@@ -83,14 +98,22 @@ def mounted_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     Raises:
         UsageError: when there is none, or several and no domain was named.
     """
-    live = [facts for facts in list_sessions(workspace) if facts.live and facts.kind == "mount"]
-    if domain is not None:
-        wanted = Path(os.path.abspath(domain))
-        live = [facts for facts in live if wanted in facts.domains]
-    if len(live) == 1:
-        return live[0]
-    if live:
-        names = ", ".join(str(facts.domains[0]) for facts in live)
+    return _only_one(_mount_sessions(workspace, domain), workspace, domain)
+
+
+def _mount_sessions(workspace: Workspace, domain: Path | None) -> list[SessionFacts]:
+    found = [facts for facts in list_sessions(workspace) if facts.kind == "mount"]
+    if domain is None:
+        return found
+    wanted = Path(os.path.abspath(domain))
+    return [facts for facts in found if wanted in facts.domains]
+
+
+def _only_one(found: list[SessionFacts], workspace: Workspace, domain: Path | None) -> SessionFacts:
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(str(facts.domains[0]) for facts in found)
         raise UsageError("several domains are mounted", hint=f"name one of {names}")
     what = f"{domain} is not mounted" if domain is not None else "no domain is mounted"
     raise UsageError(f"{what} in the workspace {workspace.root}")
@@ -111,14 +134,21 @@ def is_mount_point(path: Path) -> bool:
     return False
 
 
-def clear_dead_session(facts: SessionFacts) -> None:
+def clear_dead_session(facts: SessionFacts, in_use: Collection[Path] = ()) -> None:
     """Remove what a dead session left: its mounts and its folder.
+
+    A session of kind `run` mounted privately, and its mount went with it: what is mounted at its
+    domain now is somebody else's.
+
+    Args:
+        facts: The session.
+        in_use: Domains that a live session has mounted since; they stay mounted.
 
     Raises:
         OSError: when a mount cannot be taken away or a file cannot be removed.
     """
-    for domain in facts.domains:
-        if is_mount_point(domain):
+    for domain in facts.domains if facts.kind == "mount" else ():
+        if domain not in in_use and is_mount_point(domain):
             try:
                 umount2(os.fsencode(domain), MNT_DETACH)
             except OSError as error:

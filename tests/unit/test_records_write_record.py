@@ -25,6 +25,7 @@ WRITE: dict[str, Any] = {
 }
 PROCESS: dict[str, Any] = {"seq": 0, **LOG[0]}
 NUMBERS = {"mode": 1, "uid": 0, "gid": 0, "offset": 0, "length": 1, "data": 0, "flags": 0, "rdev": 259}
+NUMBERS |= {"size": 3, "mtime": -1, "ctime": 5}
 
 
 def test_a_write_is_read() -> None:
@@ -138,7 +139,7 @@ def test_only_an_object_is_a_record(value: object) -> None:
 def test_the_schema_knows_every_operation(op: str) -> None:
     """A record of each operation fits the schema, and one without what it needs does not."""
     fields = {"seq": 0, "op": op, "t": 1, "path": "a", "ino": 2, "pid": 3}
-    full = {**fields, **NUMBERS, "path2": "b", "name": "user.x", "value": "y"}
+    full = {**fields, **NUMBERS, "path2": "b", "name": "user.x", "value": "y", "digest": "0" * 64}
     validate(full, "write-record.v1")
     record_from_dict(full)
     if op not in {"unlink", "rmdir", "setattr", "read"}:
