@@ -1,6 +1,8 @@
 """Sentences and arguments that several commands share."""
 
 import argparse
+import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from catfs.cli.output import tell
 from catfs.commit import Outcome as RecoveryOutcome
 from catfs.commit import Recovery
 from catfs.errors import UsageError, printable
-from catfs.records import Change, DomainDifference, Outcome
+from catfs.records import Change, DomainDifference, Entry, Kind, Outcome, format_time
 from catfs.runtime.conclude import Conclusion
 from catfs.runtime.workspace import Workspace
 
@@ -41,6 +43,49 @@ def find_workspace(start: Path | None = None) -> Workspace:
 def change_line(change: Change) -> str:
     """Give the line for one change: `+` added, `-` removed, `~` changed."""
     return f"{_SIGNS[change.kind.value]} {printable(change.path) or '.'}"
+
+
+def detailed_change_line(change: Change) -> str:
+    """Give the line for one change, with what changed: kind, mode, size or content."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        there = after if before is None else before
+        return change_line(change) + ("/" if there is not None and there.kind is Kind.DIRECTORY else "")
+    aspects = []
+    if before.kind is not after.kind:
+        aspects.append(f"{_kind_word(before)} -> {_kind_word(after)}")
+    if before.mode != after.mode:
+        aspects.append(f"mode {before.mode:04o} -> {after.mode:04o}")
+    if before.size != after.size:
+        aspects.append(f"{before.size} -> {after.size} bytes")
+    if before.kind is after.kind and before.digest != after.digest and before.kind is not Kind.DIRECTORY:
+        aspects.append("target" if before.kind is Kind.SYMLINK else "content")
+    return f"{change_line(change)}  ({', '.join(aspects)})"
+
+
+def _kind_word(entry: Entry) -> str:
+    return entry.kind.value.replace("_", " ")
+
+
+def plain(name: str) -> str:
+    """Give a name that came from a file name in a form that every terminal and every JSON text can hold."""
+    return printable(os.fsencode(name))
+
+
+def time_text(nanoseconds: int) -> str:
+    """Give a time for people: UTC to the second, `2026-01-31 12:00:00`."""
+    return format_time(nanoseconds)[:19].replace("T", " ")
+
+
+def command_text(arguments: Sequence[bytes], limit: int = 60) -> str:
+    """Give a command for people, cut off when it is long.
+
+    Args:
+        arguments: Its arguments.
+        limit: Most characters.
+    """
+    text = " ".join(shlex.quote(printable(word)) for word in arguments)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def say_recoveries(reports: Iterable[Recovery]) -> None:

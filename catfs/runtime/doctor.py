@@ -1,0 +1,329 @@
+"""What crashes left behind in a workspace, and how it is cleaned up.
+
+Looking changes nothing. Cleaning goes from what others rest on to what nobody needs: first interrupted
+commits are finished or undone, then dead sessions, dead mounts and incomplete runs are removed. What is
+alive, and what is so young that it may just be coming up, is left alone; so is a suspended session, which is
+data: only its dead mount is taken away.
+"""
+
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from errno import EINVAL, ENOTCONN
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from catfs.clock import Clock, system_clock
+from catfs.commit import Outcome, list_journals, recover
+from catfs.errors import FormatError, printable
+from catfs.ledger import RunFolder, list_runs
+from catfs.linux import MNT_DETACH, umount2
+from catfs.runtime.session import remove_session_folder
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
+from catfs.runtime.subject import is_suspended
+from catfs.runtime.workspace import Workspace
+
+SETTLE_SECONDS: Final = 10
+"""How old a folder must be, in seconds, before it counts as left behind: a session takes its lock, and a run
+its session, within milliseconds after their folders were made."""
+
+ANSWER_SECONDS: Final = 5.0
+"""How long a mount may take to answer a stat, in seconds. One whose server hangs would keep us for ever."""
+
+_STAGE = "stage"
+
+
+class Trouble(Enum):
+    """What was found."""
+
+    INTERRUPTED_COMMIT = "interrupted_commit"
+    LEFT_STAGE = "left_stage"
+    DEAD_SESSION = "dead_session"
+    DAMAGED_SESSION = "damaged_session"
+    DEAD_MOUNT = "dead_mount"
+    SILENT_MOUNT = "silent_mount"
+    INCOMPLETE_RUN = "incomplete_run"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not in order.
+
+    Args:
+        trouble: What it is.
+        subject: Id or path of it.
+        sentence: What is the matter, for people.
+        lost: What cleaning up loses for good; empty when nothing.
+        clean: Cleans it up and says what was done; None when nothing can be done here.
+    """
+
+    trouble: Trouble
+    subject: str
+    sentence: str
+    lost: str
+    clean: Callable[[], str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What became of one finding.
+
+    Args:
+        finding: The finding.
+        cleaned: Whether it is gone.
+        report: What was done, or what stood in the way.
+    """
+
+    finding: Finding
+    cleaned: bool
+    report: str
+
+
+class NotCleanedError(Exception):
+    """What was found is still there; the text says why."""
+
+
+def examine_workspace(workspace: Workspace, clock: Clock = system_clock) -> list[Finding]:
+    """Look for what crashes left in a workspace; nothing is changed.
+
+    Args:
+        workspace: The workspace.
+        clock: Tells the time.
+
+    Raises:
+        OSError: when a folder cannot be read.
+    """
+    settled = clock() - SETTLE_SECONDS * 10**9
+    sessions = list(_read_sessions(workspace))
+    facts = [item for item in sessions if isinstance(item, SessionFacts)]
+    in_use = [domain for item in facts if item.live and item.kind == "mount" for domain in item.domains]
+    findings = [*_find_commits(workspace)]
+    for item in sessions:
+        if isinstance(item, Finding):
+            findings.append(item)
+        elif not (item.live or is_suspended(item)) and _is_settled(item, settled):
+            findings.append(_dead_session(item, in_use))
+    findings += _find_runs(workspace, {item.identity for item in facts if item.live}, settled)
+    findings += find_dead_mounts([item for item in facts if not is_suspended(item)])
+    return findings
+
+
+def clean(findings: list[Finding]) -> Iterator[Treatment]:
+    """Clean up what was found, one after the other; what stands in the way of one stops no other.
+
+    Args:
+        findings: In the order in which they were found.
+    """
+    for finding in findings:
+        if finding.clean is None:
+            yield Treatment(finding, cleaned=False, report="nothing that catfs can do here")
+            continue
+        try:
+            yield Treatment(finding, cleaned=True, report=finding.clean())
+        except NotCleanedError as error:
+            yield Treatment(finding, cleaned=False, report=str(error))
+        except OSError as error:
+            yield Treatment(finding, cleaned=False, report=f"it cannot be removed: {error.strerror or error}")
+
+
+def find_dead_mounts(sessions: list[SessionFacts], mounts: Path = Path("/proc/self/mounts")) -> list[Finding]:
+    """Give the mounts of catfs that have no server any more and belong to none of the sessions.
+
+    Args:
+        sessions: The sessions that are known: mounts of live ones live, those of dead ones go with them.
+        mounts: The list of mounts in the form of /proc/self/mounts.
+    """
+    known = {os.fsencode(domain) for facts in sessions for domain in facts.domains}
+    findings = []
+    for point in _catfs_mounts(mounts):
+        if point in known:
+            continue
+        name = printable(point)
+        answer = _answers(point)
+        if answer is None:
+            sentence = f"the view mounted at {name} does not answer; its server may hang"
+            findings.append(Finding(Trouble.SILENT_MOUNT, name, sentence, "", None))
+        elif not answer:
+            sentence = f"the view mounted at {name} has no server any more and hides what is below"
+            findings.append(Finding(Trouble.DEAD_MOUNT, name, sentence, "", partial(_unmount, point)))
+    return findings
+
+
+def _find_commits(workspace: Workspace) -> Iterator[Finding]:
+    folder = os.fsencode(workspace.folder)
+    if _is_held(workspace.journal):
+        return  # a commit is under way; what it has on the disk is not left behind
+    identities = list_journals(folder)
+    for identity in identities:
+        sentence = f"the commit {printable(os.fsencode(identity))} was interrupted"
+        yield Finding(Trouble.INTERRUPTED_COMMIT, identity, sentence, "", partial(_recover, folder, identity))
+    for name in _names_in(workspace.folder / _STAGE):
+        if name not in identities:
+            sentence = f"the stage {printable(os.fsencode(name))} belongs to no commit"
+            yield Finding(Trouble.LEFT_STAGE, name, sentence, "", partial(_recover, folder, name))
+
+
+def _recover(folder: bytes, identity: str) -> str:
+    """Recover every commit and say what became of one; the first call may have done all of them."""
+    for report in recover(folder, wait=False):
+        if report.commit_id in {identity, ""}:
+            if report.outcome is Outcome.FINISHED:
+                return "it was decided, so it is finished now: all its outputs are in place"
+            if report.outcome is not Outcome.GIVEN_UP:
+                raise NotCleanedError(report.message)
+    if identity in list_journals(folder) or os.path.lexists(
+        os.path.join(folder, b"stage", os.fsencode(identity))
+    ):
+        raise NotCleanedError("it is still there")
+    return "the old state holds; what was staged is removed"
+
+
+def _read_sessions(workspace: Workspace) -> Iterator[SessionFacts | Finding]:
+    for folder in session_folders(workspace):
+        name = folder.name
+        try:
+            yield read_session(folder)
+        except FormatError as error:
+            if not _is_held_file(folder / "lock"):
+                yield Finding(
+                    Trouble.DAMAGED_SESSION,
+                    name,
+                    f"what session {printable(os.fsencode(name))} says of itself is damaged: {error.problem}",
+                    "the new content that was only in that session",
+                    partial(_remove_session, folder),
+                )
+
+
+def _dead_session(facts: SessionFacts, in_use: Collection[Path]) -> Finding:
+    places = ", ".join(printable(os.fsencode(domain)) for domain in facts.domains) or "no domain"
+    name = printable(os.fsencode(facts.identity))
+    lost = ""
+    if facts.kind == "mount":
+        records, size = _count_lines(facts.folder / "log.jsonl"), _size(facts.folder / "data")
+        lost = f"{size} bytes of new content and the write log of {records} records, which nobody committed"
+    sentence = f"session {name} ({facts.kind}) of {places} has no server any more; the original is untouched"
+    return Finding(
+        Trouble.DEAD_SESSION, facts.identity, sentence, lost, partial(_clear_session, facts, in_use)
+    )
+
+
+def _clear_session(facts: SessionFacts, in_use: Collection[Path]) -> str:
+    clear_dead_session(facts, in_use)
+    return "its mount and its folder are removed"
+
+
+def _remove_session(folder: Path) -> str:
+    remove_session_folder(folder)
+    return "its folder is removed"
+
+
+def _find_runs(workspace: Workspace, live: set[str], settled: int) -> Iterator[Finding]:
+    for run in list_runs(workspace.runs):
+        if run.is_complete or run.run_id in live or run.changed >= settled:
+            continue
+        sentence = f"run {run.run_id} was stopped before its end: it has no proof and proves nothing"
+        lost = "what its command printed, as far as it was kept"
+        yield Finding(Trouble.INCOMPLETE_RUN, run.run_id, sentence, lost, partial(_remove_run, run))
+
+
+def _remove_run(run: RunFolder) -> str:
+    shutil.rmtree(run.path)
+    return "its folder is removed"
+
+
+def _unmount(point: bytes) -> str:
+    try:
+        umount2(point, MNT_DETACH)
+    except OSError as error:
+        if error.errno != EINVAL:
+            raise
+    return "it is unmounted"
+
+
+def _catfs_mounts(mounts: Path) -> Iterator[bytes]:
+    for line in mounts.read_bytes().splitlines():
+        fields = line.split(b" ")
+        if len(fields) > 2 and fields[2] == b"fuse.catfs":
+            yield _unescaped(fields[1])
+
+
+def _unescaped(field: bytes) -> bytes:
+    """Undo the octal escapes of the kernel for space, tab, newline, backslash and hash."""
+    for octal in (b"040", b"011", b"012", b"043"):
+        field = field.replace(b"\\" + octal, bytes([int(octal, 8)]))
+    return field.replace(b"\\134", b"\\")
+
+
+def _answers(point: bytes) -> bool | None:
+    """Say whether a mount has a server; None when it does not answer in time."""
+    found: list[bool] = []
+
+    def look() -> None:
+        try:
+            os.stat(point)
+            found.append(True)
+        except OSError as error:
+            found.append(error.errno != ENOTCONN)
+
+    # A daemon thread, since a stat that hangs can be neither cancelled nor waited for.
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    return found[0] if found else None
+
+
+def _is_held(folder: Path) -> bool:
+    """Say whether a process holds the lock of a folder."""
+    return _is_locked(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _is_held_file(path: Path) -> bool:
+    return _is_locked(path, os.O_RDWR)
+
+
+def _is_locked(path: Path, flags: int) -> bool:
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def _is_settled(facts: SessionFacts, settled: int) -> bool:
+    """Say whether a session without a server is none that is just coming up."""
+    return facts.kind != "unknown" or facts.folder.stat().st_mtime_ns < settled
+
+
+def _size(path: Path) -> int:
+    """Give the size of a file in bytes; 0 when it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        with path.open("rb") as stream:
+            return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    except FileNotFoundError:
+        return 0

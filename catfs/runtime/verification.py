@@ -1,0 +1,173 @@
+"""Verification of runs and path proofs as they lie on the disk: joins ledger and proof."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from catfs.errors import FormatError, UsageError, printable
+from catfs.ledger import RunReader, find_run, list_runs
+from catfs.proof.run_record import VerificationError
+from catfs.proof.verify import VerifyStep, verify_run
+from catfs.runtime.drift import DomainDrift, find_drift
+from catfs.runtime.path_proofs import PathProofFile, read_path_proof
+from catfs.runtime.subject import check_word, find_finished_run
+from catfs.runtime.workspace import Workspace
+
+PATH_PROOF_STEPS = (
+    "the file is a path proof",
+    "its nodes lead from each root to what it states",
+    "its roots are those of the run's proof",
+)
+"""What each step of the verification of a path proof shows when it succeeds."""
+
+
+class Verified(Enum):
+    """What was verified."""
+
+    RUN = "run"
+    PATH_PROOF = "path_proof"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What verifying one run or path proof gave.
+
+    Args:
+        name: The run id, or the name of the file.
+        kind: What it is.
+        steps: All steps, in order.
+        drift: How the domains of a run stand now; empty when that was not looked at.
+        path_proof: The path proof, as far as it could be read.
+    """
+
+    name: str
+    kind: Verified
+    steps: tuple[VerifyStep, ...]
+    drift: tuple[DomainDrift, ...] = ()
+    path_proof: PathProofFile | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not any(step.errors for step in self.steps)
+
+
+Target = RunReader | Path
+"""A run, or the file of a path proof."""
+
+Show = Callable[[int, int], None]
+"""Told how many files and bytes of a domain have been read."""
+
+
+def find_targets(words: list[str], cwd: Path) -> list[Target]:
+    """Give the runs and files that words name.
+
+    Args:
+        words: Run ids, beginnings of them, `last`, run folders anywhere, and files with path proofs.
+        cwd: The working directory.
+
+    Raises:
+        UsageError: when a word names nothing or several runs.
+        OSError: when a folder cannot be read.
+    """
+    targets: list[Target] = []
+    for word in words:
+        check_word(word, "RUN or FILE")
+        if os.path.isfile(word):
+            targets.append(Path(word))
+        else:
+            targets.append(find_finished_run(word, cwd))
+    return targets
+
+
+def all_runs(workspace: Workspace) -> list[Target]:
+    """Give every complete run of a workspace; a run without a proof states nothing that could be verified.
+
+    Raises:
+        OSError: when the folder cannot be read.
+    """
+    return [RunReader(run.path) for run in list_runs(workspace.runs) if run.is_complete]
+
+
+def verify_target(target: Target, workspace: Workspace | None, show: Show | None) -> VerifyReport:
+    """Verify a run or a path proof.
+
+    Args:
+        target: Which.
+        workspace: Where the run of a path proof may be found; None for nowhere.
+        show: Told how far reading the domains is; None leaves the domains alone.
+
+    Raises:
+        OSError: when a file cannot be read.
+    """
+    if isinstance(target, RunReader):
+        report = _verify_folder(target)
+        if report.ok and show is not None:
+            return replace(report, drift=tuple(find_drift(target, show)))
+        return report
+    return _verify_path_proof(target, None if show is None else workspace)
+
+
+def _verify_folder(run: RunReader) -> VerifyReport:
+    """Verify a run from its folder; in a workspace the folder must also have the name of its run."""
+    try:
+        steps = verify_run(run.files)
+    except FormatError as error:
+        # The folder itself is not that of a run: it holds a link or a special file.
+        wrong = VerificationError(error.what, "the file", "a regular file", "something else")
+        return VerifyReport(
+            run.run_id, Verified.RUN, (VerifyStep(1, "the folder holds files", True, (wrong,)),)
+        )
+    place = run.folder.resolve().parent
+    if all(step.ok for step in steps) and place.name == "runs" and place.parent.name == ".catfs":
+        stated = run.proof().run_id
+        if stated != run.run_id:
+            wrong = VerificationError("PROOF.json", "the run id", run.run_id, stated)
+            steps[0] = replace(steps[0], errors=(wrong,))
+    return VerifyReport(run.run_id, Verified.RUN, tuple(steps))
+
+
+def _verify_path_proof(path: Path, workspace: Workspace | None) -> VerifyReport:
+    """Verify a path proof; the roots are compared with the run's proof when the workspace has the run."""
+    name = printable(os.fsencode(path))
+    file: PathProofFile | None = None
+    errors: list[tuple[VerificationError, ...]] = []
+    try:
+        file = read_path_proof(os.fspath(path))
+        errors.append(())
+        file.check()
+        errors.append(())
+        run = _run_of(file, workspace)
+        if run is not None:
+            file.check_against(run.proof())
+            errors.append(())
+    except FormatError as error:
+        errors.append((_refusal(name, error),))
+    steps = [
+        VerifyStep(at + 1, title, at < len(errors), errors[at] if at < len(errors) else ())
+        for at, title in enumerate(PATH_PROOF_STEPS)
+    ]
+    return VerifyReport(name, Verified.PATH_PROOF, tuple(steps), path_proof=file)
+
+
+def _refusal(name: str, error: FormatError) -> VerificationError:
+    """Say of a file what its format error says, as what was expected and got where it says so."""
+    what, separator, rest = error.problem.rpartition("expected ")
+    expected, comma, got = rest.rpartition(", got ")
+    if separator and comma:
+        place = what.strip(" :") or error.what
+        return VerificationError(name, place, expected, got)
+    return VerificationError(name, "the content", "a path proof that holds", str(error))
+
+
+def _run_of(file: PathProofFile, workspace: Workspace | None) -> RunReader | None:
+    """Give the run that a path proof is about, if it is here and complete."""
+    if workspace is None:
+        return None
+    try:
+        run = find_run(workspace.runs, file.run_id)
+    except UsageError:
+        return None
+    return run if run.is_complete and run.run_id == file.run_id else None
