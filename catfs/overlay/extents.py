@@ -42,13 +42,15 @@ class Extents:
         source: Where all its bytes are at first: LOWER for a file that exists below, else HOLE.
     """
 
-    __slots__ = ("_positions", "_sources", "_starts", "size")
+    __slots__ = ("_positions", "_sources", "_starts", "_stored", "size")
 
     def __init__(self, size: int = 0, source: Source = Source.HOLE) -> None:
         self.size = size
         self._starts = array("q", [0] if size else [])
         self._sources = array("b", [source] if size else [])
         self._positions = array("q", [0] if size else [])
+        self._stored = size if source is not Source.HOLE else 0
+        """Bytes that are not holes: kept beside the ranges, because every stat asks for it."""
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -95,7 +97,12 @@ class Extents:
 
     def stored_bytes(self) -> int:
         """Give the number of bytes that are not holes."""
-        return sum(piece.length for piece in self.pieces(0, self.size) if piece.source is not Source.HOLE)
+        return self._stored
+
+    def _count_stored(self, offset: int, end: int) -> int:
+        """Count the bytes of a range that are not holes."""
+        pieces = self.pieces(offset, end - offset)
+        return sum(piece.length for piece in pieces if piece.source is not Source.HOLE)
 
     def data_position(self, offset: int, length: int) -> int | None:
         """Give where in the data file a range lies, if it lies there whole and in one run.
@@ -139,6 +146,7 @@ class Extents:
         if size > self.size:
             self._append(size, Source.HOLE, 0)
         elif size < self.size:
+            self._stored -= self._count_stored(size, self.size)
             keep = bisect_left(self._starts, size)
             del self._starts[keep:], self._sources[keep:], self._positions[keep:]
             self.size = size
@@ -149,11 +157,16 @@ class Extents:
             self._starts.append(self.size)
             self._sources.append(source)
             self._positions.append(position)
+        if source is not Source.HOLE:
+            self._stored += end - self.size
         self.size = end
 
     def _splice(self, offset: int, end: int, source: Source, position: int) -> None:
         """Replace `offset` to `end`, where `offset` lies inside the file."""
         starts, sources, positions = self._starts, self._sources, self._positions
+        self._stored -= self._count_stored(offset, end)
+        if source is not Source.HOLE:
+            self._stored += end - offset
         first = bisect_right(starts, offset) - 1
         last = bisect_left(starts, end) - 1
         new_starts, new_sources, new_positions = [offset], [source], [position]
