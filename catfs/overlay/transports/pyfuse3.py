@@ -58,7 +58,7 @@ class Pyfuse3Transport:
         """Answer requests until the file system is unmounted or the connection is aborted."""
         pyfuse3.init(_Operations(view), f"/dev/fd/{connection}", {"default_permissions"})
         try:
-            await pyfuse3.main(1, 1)
+            await pyfuse3.main()
         finally:
             pyfuse3.close(unmount=False)
 
