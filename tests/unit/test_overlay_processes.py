@@ -1,0 +1,197 @@
+"""Processes: who made a change is said once, anew after exec, and never taken back."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from catfs.limits import PROCESS_DESCRIPTORS_MAX
+from catfs.overlay import Processes, WriteLog
+from catfs.overlay.nodes import Actor
+from catfs.records.write_record import ProcessRecord, WriteRecord
+from tests.support.memory_lower import MemoryLower
+from tests.support.trees import build_sample
+from tests.support.views import create_file, make_view, node_at, read_lines
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Give what tells processes of the real /proc."""
+    processes = Processes()
+    yield processes
+    processes.close()
+
+
+class FakeProc:
+    """A folder that looks like /proc."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes = Processes(str(folder))
+
+    def put(self, pid: int, start: int = 100, code: int = 4096, argv: bytes = b"cc\0-c\0") -> None:
+        """Let a process be there, in place of what had its id."""
+        base = self.folder / str(pid)
+        base.mkdir(exist_ok=True)
+        numbers = [b"0"] * 49
+        numbers[0], numbers[1], numbers[19] = b"R", b"5", b"%d" % start
+        numbers[23], numbers[25] = b"%d" % code, b"77"
+        text = b"%d (c) c (x) " % pid + b" ".join(numbers) + b"\n"
+        (base / "stat").write_bytes(text)
+        (base / "status").write_bytes(b"Name:\tc\nTgid:\t%d\nUid:\t12\t13\t14\t15\n" % (pid - 1))
+        (base / "cmdline").write_bytes(argv)
+        for link in ("exe", "cwd"):
+            (base / link).unlink(missing_ok=True)
+            os.symlink(b"/bin/" + argv.split(b"\0")[0], base / link)
+
+    def end(self, pid: int) -> None:
+        """Let a process be gone: an open descriptor of it gives nothing any more."""
+        (self.folder / str(pid) / "stat").write_bytes(b"")
+        (self.folder / str(pid) / "stat").unlink()
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Iterator[FakeProc]:
+    """Give a folder that looks like /proc."""
+    proc = FakeProc(tmp_path)
+    yield proc
+    proc.processes.close()
+
+
+def test_a_process_is_described_at_its_first_change(proc: FakeProc) -> None:
+    """All facts come from /proc, whatever its name looks like, and only once."""
+    proc.put(42)
+    facts = proc.processes.news(42)
+    assert facts is not None
+    assert (facts.pid, facts.process, facts.parent, facts.start, facts.uid) == (42, 41, 5, 100, 12)
+    assert (facts.exe, facts.argv, facts.cwd) == (b"/bin/cc", (b"cc", b"-c"), b"/bin/cc")
+    assert proc.processes.news(42) is None
+
+
+def test_the_kernel_is_no_process(proc: FakeProc) -> None:
+    """Id 0 stands for the kernel, and nothing is said of it."""
+    assert proc.processes.news(0) is None
+
+
+def test_a_process_that_runs_another_program_is_described_again(proc: FakeProc) -> None:
+    """After exec the same id has other code, and its new arguments are told."""
+    proc.put(42)
+    proc.processes.news(42)
+    proc.put(42, code=8192, argv=b"ld\0")
+    facts = proc.processes.news(42)
+    assert facts is not None
+    assert facts.argv == (b"ld",)
+
+
+@pytest.mark.parametrize("seen_gone", [True, False])
+def test_an_id_given_to_another_process_is_noticed(proc: FakeProc, seen_gone: bool) -> None:
+    """A new start time is a new process, whether or not the end of the first was seen."""
+    proc.put(42)
+    proc.processes.news(42)
+    proc.end(42)
+    if seen_gone:
+        assert proc.processes.news(42) is None
+    proc.put(42, start=200, argv=b"rm\0")
+    facts = proc.processes.news(42)
+    assert facts is not None
+    assert (facts.start, facts.argv) == (200, (b"rm",))
+    assert proc.processes.news(42) is None
+
+
+def test_what_was_said_of_a_process_outlives_it(proc: FakeProc) -> None:
+    """A change made after its end, by a child that writes on, brings no empty second description."""
+    proc.put(42)
+    assert proc.processes.news(42) is not None
+    proc.put(42, code=0, argv=b"")  # ended, not reaped: no memory any more
+    assert proc.processes.news(42) is None
+    proc.end(42)
+    assert proc.processes.news(42) is None
+    assert proc.processes.news(42) is None
+
+
+def test_a_process_that_was_gone_before_anyone_looked_has_its_id_only(proc: FakeProc) -> None:
+    """That is said once; when the id turns up again the process that has it is described."""
+    facts = proc.processes.news(42)
+    assert facts is not None
+    assert (facts.pid, facts.start, facts.exe, facts.argv) == (42, 0, b"", ())
+    assert proc.processes.news(42) is None
+    proc.put(42)
+    facts = proc.processes.news(42)
+    assert facts is not None
+    assert facts.exe == b"/bin/cc"
+
+
+def test_more_processes_than_descriptors_are_not_described_twice(proc: FakeProc) -> None:
+    """Many writers that take turns are described once each, with few descriptors open."""
+    pids = range(100, 100 + PROCESS_DESCRIPTORS_MAX + 10)
+    for pid in pids:
+        proc.put(pid)
+    before = len(os.listdir("/proc/self/fd"))
+    assert all(proc.processes.news(pid) is not None for pid in pids)
+    assert not any(proc.processes.news(pid) for pid in pids)
+    assert len(os.listdir("/proc/self/fd")) - before <= PROCESS_DESCRIPTORS_MAX
+
+
+def test_a_real_child_is_described_and_again_after_it_executes(processes: Processes) -> None:
+    """A shell that becomes cat has two descriptions, each with its own program and arguments."""
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", "read line; exec cat -u -"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/"
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    shell = processes.news(child.pid)
+    assert shell is not None
+    assert (shell.process, shell.parent, shell.uid) == (child.pid, os.getpid(), os.getuid())
+    assert (shell.argv, shell.cwd) == ((b"/bin/sh", b"-c", b"read line; exec cat -u -"), b"/")
+    assert shell.start > 0
+    child.stdin.write(b"go\nping\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"ping\n"  # so it is cat by now
+    cat = processes.news(child.pid)
+    assert cat is not None
+    assert cat.argv == (b"cat", b"-u", b"-")
+    assert cat.start == shell.start
+    assert cat.exe != shell.exe
+    child.stdin.close()
+    child.wait()
+    child.stdout.close()
+    assert processes.news(child.pid) is None
+
+
+def test_changes_stand_behind_the_process_that_made_them(processes: Processes, tmp_path: Path) -> None:
+    """In the log, the record of a process comes before its first change and names its program."""
+    child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(b"\n")
+    child.stdin.flush()
+    child.stdout.readline()
+    descriptor = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+    lower = MemoryLower()
+    build_sample(lower)
+    log = WriteLog(descriptor, processes)
+    view = make_view(lower, log)
+    create_file(view, b"mine")
+    handle = view.open(node_at(view, b"mine").ino, os.O_WRONLY, Actor(child.pid, 0, 0))
+    view.write(handle, 0, b"theirs")
+    view.write(handle, 6, b"too")
+    log.flush()
+    records = read_lines((tmp_path / "log").read_bytes().splitlines())
+    child.communicate()
+    os.close(descriptor)
+    os.close(view.data.descriptor)
+    assert [(type(record), record.pid) for record in records] == [
+        (ProcessRecord, os.getpid()),
+        (WriteRecord, os.getpid()),
+        (ProcessRecord, child.pid),
+        (WriteRecord, child.pid),
+        (WriteRecord, child.pid),
+    ]
+    described = records[2]
+    assert isinstance(described, ProcessRecord)
+    assert described.argv == (b"/bin/cat",)
+    assert described.exe.endswith((b"/cat", b"/coreutils", b"/busybox"))
+    assert orjson.loads((tmp_path / "log").read_bytes().splitlines()[2])["op"] == "process"
