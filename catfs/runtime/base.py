@@ -20,6 +20,7 @@ from catfs.linux import set_parent_death_signal
 from catfs.merkle import PackReader, PackWriter
 from catfs.overlay import HardLinks
 from catfs.proof.capture import capture
+from catfs.runtime.stopping import leave_stopping_to_the_parent
 
 _COUNTERS = struct.Struct("=QQ")
 _NICENESS = 5
@@ -65,6 +66,7 @@ class BaseReader:
         status = ExitStatus.INTERNAL
         try:
             set_parent_death_signal(signal.SIGKILL)
+            leave_stopping_to_the_parent()
             os.nice(_NICENESS)
             if os.getppid() == parent:
                 self._read_all(roots, hidden)

@@ -70,6 +70,7 @@ from catfs.records.run_files import (
 from catfs.runtime.outputs import ViewOutputs
 from catfs.runtime.request import Job
 from catfs.runtime.session import DomainState, Session
+from catfs.runtime.stopping import to_the_end
 from catfs.runtime.workspace import Workspace
 
 
@@ -201,10 +202,11 @@ def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:
     with phases.phase("fold"):
         examination = examine(session, job, status)
     notes: tuple[Note, ...] = ()
-    if examination.verdict.commits:
-        with phases.phase("commit"):
-            examination, notes = _commit(session, examination, recording.workspace, job.spec.run_id)
-    return _record(session, job, recording, examination, notes)
+    with to_the_end():
+        if examination.verdict.commits:
+            with phases.phase("commit"):
+                examination, notes = _commit(session, examination, recording.workspace, job.spec.run_id)
+        return _record(session, job, recording, examination, notes)
 
 
 def _commit(

@@ -18,12 +18,11 @@ from catfs.durable import write_fully
 from catfs.overlay import View
 from catfs.overlay.transports import Transport
 from catfs.runtime.launch import Child
+from catfs.runtime.stopping import heeded_signals
 
 _UNMOUNT_SECONDS = 5.0
 """How long the kernel may take to take the mount down once the command has ended. Longer means that
 processes of the command live on; they are cut off then."""
-
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ class _Stop:
 
 async def _forward_signals(pid: int, stop: _Stop) -> None:
     """End the command when this process is asked to end, the second time without mercy."""
-    with trio.open_signal_receiver(*_STOP_SIGNALS) as received:
+    with trio.open_signal_receiver(*heeded_signals()) as received:
         async for number in received:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL if stop.status else number)

@@ -19,6 +19,7 @@ from catfs.runtime.execute import Ended, Stream, execute
 from catfs.runtime.launch import Child, Mounts, launch_command
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session
+from catfs.runtime.stopping import orderly_stop
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
@@ -55,7 +56,7 @@ def run_command(
     job = replace(job, spec=replace(job.spec, transport=transport.name))
     on_recovery(recover(os.fsencode(workspace.folder)))
     phases = Phases()
-    with RunWriter(workspace.runs / job.spec.run_id) as writer:
+    with orderly_stop(), RunWriter(workspace.runs / job.spec.run_id) as writer:
         writer.write_record(JOBSPEC_FILE, job.spec)
         with Session(workspace, job.spec.run_id, job.declarations, "run") as session:
             child, streams = _launch(session, job, workspace, request, (output, errors))

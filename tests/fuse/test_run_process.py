@@ -8,7 +8,15 @@ import subprocess
 import pytest
 
 from catfs.records import Outcome
-from tests.support.commands import CATFS, TIMEOUT_SECONDS, Project, mounts_below, processes_with, run_catfs
+from tests.support.commands import (
+    CATFS,
+    TIMEOUT_SECONDS,
+    Project,
+    Started,
+    mounts_below,
+    processes_with,
+    run_catfs,
+)
 
 pytestmark = pytest.mark.fuse
 
@@ -97,6 +105,30 @@ def test_signal_ends_the_command(project: Project, number: signal.Signals, confi
     assert not (project.path / "output").exists()
     assert project.last_run().proof().outcome is Outcome.FAILED
     assert project.sessions() == []
+
+
+def test_signal_from_the_terminal_ends_the_command(project: Project) -> None:
+    """Ctrl-C reaches the helpers of `catfs run` too; the run still ends as interrupted, with its record."""
+    with (project.path / "large").open("wb") as stream:
+        stream.truncate(1 << 30)  # its reading is under way when the signal comes
+    with project.start("echo ready; sleep 1000") as started:
+        assert started.read_line() == b"ready"
+        os.killpg(started.pid, signal.SIGINT)
+        assert started.end().status == 130
+    assert project.last_run().proof().outcome is Outcome.FAILED
+
+
+def test_run_under_nohup_survives_a_hangup(project: Project) -> None:
+    """A signal that the caller made ignored stays ignored."""
+    line = f"nohup '{CATFS}' run -- sh -c 'echo ready; read line; echo done'"
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec {line}"], cwd=project.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with Started(process) as started:
+        assert started.read_line() == b"ready"
+        started.signal(signal.SIGHUP)
+        started.say()
+        assert started.end().status == 0
 
 
 def test_command_that_takes_a_signal_for_success_is_not_committed(project: Project) -> None:

@@ -104,15 +104,17 @@ class Project:
         words = ("run", *options, "--", "sh", "-c", script)
         return run_catfs(words, self.path, stdin=stdin, environment=environment)
 
-    def start(self, script: str, *options: str | Path, pipes: bool = True) -> "Started":
+    def start(
+        self, script: str, *options: str | Path, environment: Mapping[str, str] | None = None
+    ) -> "Started":
         """Start a shell script in a view of the domain and go on."""
-        target = subprocess.PIPE if pipes else subprocess.DEVNULL
         process = subprocess.Popen(
             [CATFS, "run", *options, "--", "sh", "-c", script],
             cwd=self.path,
             stdin=subprocess.PIPE,
-            stdout=target,
-            stderr=target,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
         return Started(process)
