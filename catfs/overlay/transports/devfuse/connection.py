@@ -15,7 +15,7 @@ from errno import EAGAIN, ECONNABORTED, EINVAL, EIO, ENODEV, ENOENT, ENOTCONN
 from catfs.errors import CatfsError
 from catfs.overlay.nodes import Actor
 from catfs.overlay.transports.devfuse.dispatch import Handlers, not_known
-from catfs.overlay.transports.devfuse.negotiation import MAX_WRITE_BYTES, NEWER_MAJOR_REPLY, negotiate
+from catfs.overlay.transports.devfuse.negotiation import MAX_TRANSFER_BYTES, NEWER_MAJOR_REPLY, negotiate
 from catfs.overlay.transports.devfuse.requests import Handler, MalformedError
 from catfs.overlay.transports.devfuse.wire import IN_HEADER, OUT_HEADER, Opcode
 from catfs.overlay.view import View
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 _HEAD = IN_HEADER.size
 _REPLY_HEAD = OUT_HEADER.size
-_BUFFER_BYTES = MAX_WRITE_BYTES + 4096
+_BUFFER_BYTES = MAX_TRANSFER_BYTES + 4096
 """Room for the longest request: a WRITE with its headers."""
 _JOIN_BYTES = 4096
 """Replies up to this length are joined to their header: copying them costs less than a vector."""

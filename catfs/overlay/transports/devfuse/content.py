@@ -5,6 +5,7 @@ from errno import EBADF, EINVAL, EISDIR, EOVERFLOW
 
 from catfs.limits import FILE_BYTES_MAX
 from catfs.overlay.nodes import Actor, Directory, File
+from catfs.overlay.transports.devfuse.negotiation import MAX_TRANSFER_BYTES
 from catfs.overlay.transports.devfuse.requests import MalformedError, Requests
 from catfs.overlay.transports.devfuse.wire import (
     COPY_FILE_RANGE_IN,
@@ -42,6 +43,7 @@ class ContentRequests(Requests):
     def read(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """READ: bytes of a file, fewer than wanted only at its end."""
         _, offset, size, _, _, _, _ = _unpack_read(body)
+        size = min(size, MAX_TRANSFER_BYTES)
         return self.view.read_file(self._file(nodeid), _position(offset), size, actor)
 
     def write(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:

@@ -17,8 +17,8 @@ from catfs.overlay.transports.devfuse.wire import (
     Init,
 )
 
-MAX_WRITE_BYTES = 1 << 20
-"""Most bytes that one WRITE carries: 256 pages, what the kernel allows unless told otherwise."""
+MAX_TRANSFER_BYTES = 1 << 20
+"""Most bytes that one READ or WRITE carries: 256 pages, what the kernel allows unless told otherwise."""
 
 _PAGE_BYTES = 4096
 _MAX_BACKGROUND = 64
@@ -74,9 +74,9 @@ class Agreement:
             int(self.flags) & 0xFFFFFFFF,
             _MAX_BACKGROUND,
             _MAX_BACKGROUND * 3 // 4,
-            MAX_WRITE_BYTES,
+            MAX_TRANSFER_BYTES,
             1,  # nanoseconds between two distinguishable times
-            MAX_WRITE_BYTES // _PAGE_BYTES,
+            MAX_TRANSFER_BYTES // _PAGE_BYTES,
             0,
             int(self.flags) >> 32,
             *(0,) * 7,
