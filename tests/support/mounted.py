@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from catfs.linux import MNT_DETACH, umount2
+from catfs.merkle import MemoryNodes, Tree
+from catfs.proof.capture import capture
 
 SECONDS_MAX = 60
 """How long a server may live, in seconds: after that it ends itself, and whoever waits for it gets an
@@ -26,10 +28,12 @@ class Mounted:
     Args:
         transport: `devfuse` or `pyfuse3`.
         folder: An empty folder; `lower` in it is filled by the caller before entering.
+        seconds: How long the server may live.
     """
 
-    def __init__(self, transport: str, folder: Path) -> None:
+    def __init__(self, transport: str, folder: Path, seconds: int = SECONDS_MAX) -> None:
         self.transport = transport
+        self._seconds = seconds
         self.lower = folder / "lower"
         self.mount = folder / "mount"
         self.log = folder / "log.jsonl"
@@ -39,7 +43,7 @@ class Mounted:
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        arguments = [self.transport, str(self.lower), str(self.mount), str(self.log), str(SECONDS_MAX)]
+        arguments = [self.transport, str(self.lower), str(self.mount), str(self.log), str(self._seconds)]
         with self._errors.open("wb") as errors:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.serve_view", *arguments],
@@ -86,6 +90,10 @@ class Mounted:
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], _PATIENCE_SECONDS)[0]:
             self.ask("stop")
+        return self.wait()
+
+    def wait(self) -> dict[str, object]:
+        """Wait for a server that is about to end and give what it found out."""
         fact = self._read()
         assert self._process.wait(SECONDS_MAX) == 0, self.errors
         return fact
@@ -96,6 +104,20 @@ class Mounted:
         self._process.stdin.write(question.encode() + b"\n")
         self._process.stdin.flush()
         return self._read()["answer"]
+
+    def check_roots(self) -> None:
+        """Check that a full walk of the mount, the view and the replay of its log have one root.
+
+        Raises:
+            AssertionError: when they have not.
+        """
+        descriptor = os.open(self.mount, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            nodes = MemoryNodes()
+            seen = Tree(nodes, capture(descriptor, nodes).root_entry).root.hex
+        finally:
+            os.close(descriptor)
+        assert self.ask("roots") == {"view": seen, "replay": seen}
 
     def records(self) -> list[dict[str, object]]:
         """Give the records of the write log so far."""
