@@ -1,6 +1,7 @@
 """What only the direct transport gives: no requests where none are needed, ranges, and who writes."""
 
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -14,22 +15,37 @@ from tests.support.mounted import Mounted
 
 pytestmark = pytest.mark.fuse
 
+_COPIES = 12
+_FILES = 100
 _CONTENT = bytes(range(1, 251)) * 400
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Mounted]:
-    """Serve a small lower; in the end the log leads to the view."""
-    mounted = Mounted("devfuse", tmp_path)
-    (mounted.lower / "file").write_bytes(_CONTENT)
-    (mounted.lower / "link").symlink_to("file")
-    (mounted.lower / "folder").mkdir()
-    for index in range(300):
-        (mounted.lower / f"folder/{index:03}").write_bytes(b"%d" % index)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
+    """Serve copies of a small lower; in the end the log leads to the view."""
+    mounted = Mounted("devfuse", tmp_path_factory.mktemp("devfuse"))
+    for copy in range(_COPIES):
+        lower = mounted.lower / f"{copy:02}"
+        (lower / "folder").mkdir(parents=True)
+        (lower / "file").write_bytes(_CONTENT)
+        (lower / "link").symlink_to("file")
+        for index in range(_FILES):
+            (lower / f"folder/{index:03}").write_bytes(b"%d" % index)
     with mounted:
         yield mounted
         assert mounted.finish() == {"log_leads_to_view": True}
     assert mounted.errors == ""
+
+
+_counter = itertools.count()
+
+
+@pytest.fixture
+def top(server: Mounted) -> Path:
+    """Give the place of a copy that no other test has."""
+    index = next(_counter)
+    assert index < _COPIES, "raise _COPIES"
+    return server.mount / f"{index:02}"
 
 
 def _requests(server: Mounted) -> int:
@@ -46,28 +62,28 @@ def _read(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def test_what_was_asked_once_is_not_asked_again(server: Mounted) -> None:
+def test_what_was_asked_once_is_not_asked_again(server: Mounted, top: Path) -> None:
     """Opening, reading, listing, looking up and following links cost no request the second time."""
 
     def work() -> None:
         for name in ("file", "link", "folder/007"):
-            _read(server.mount / name)
-        os.readlink(server.mount / "link")
-        os.listdir(server.mount / "folder")
-        for index in range(300):
-            (server.mount / f"folder/{index:03}").stat()
-        assert not (server.mount / "folder/missing").exists()
+            _read(top / name)
+        os.readlink(top / "link")
+        os.listdir(top / "folder")
+        for index in range(_FILES):
+            (top / f"folder/{index:03}").stat()
+        assert not (top / "folder/missing").exists()
 
     work()
-    os.listdir(server.mount / "folder")
+    os.listdir(top / "folder")
     before = _requests(server)
     work()
     assert _requests(server) == before
 
 
-def test_writing_asks_nothing_in_between(server: Mounted) -> None:
+def test_writing_asks_nothing_in_between(server: Mounted, top: Path) -> None:
     """Writes to one file cost one request each: no question for attributes, no flush, no release."""
-    with (server.mount / "new").open("wb", 0) as file:
+    with (top / "new").open("wb", 0) as file:
         file.write(b"x")
         before = _requests(server)
         for _ in range(50):
@@ -76,19 +92,19 @@ def test_writing_asks_nothing_in_between(server: Mounted) -> None:
     assert _requests(server) - before <= 55
 
 
-def test_each_write_is_put_down_to_its_process(server: Mounted) -> None:
+def test_each_write_is_put_down_to_its_process(server: Mounted, top: Path) -> None:
     """A process that writes through a descriptor it inherited is named, not who opened the file."""
-    with (server.mount / "shared").open("wb", 0) as file:
+    with (top / "shared").open("wb", 0) as file:
         file.write(b"parent")
         child = subprocess.Popen(["/bin/echo", "child"], stdout=file)
         assert child.wait(30) == 0
-    writers = [r["pid"] for r in server.records() if r["op"] == "write" and r["path"] == "shared"]
+    writers = [r["pid"] for r in server.records() if r["op"] == "write" and r["path"] == f"{top.name}/shared"]
     assert writers == [os.getpid(), child.pid]
 
 
-def test_ranges_are_punched_zeroed_and_reserved(server: Mounted) -> None:
+def test_ranges_are_punched_zeroed_and_reserved(top: Path) -> None:
     """FALLOCATE makes holes, zeros and room, as the flags say."""
-    path = server.mount / "file"
+    path = top / "file"
     with path.open("r+b", 0) as file:
         fallocate(file.fileno(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1000, 5000)
         fallocate(file.fileno(), FALLOC_FL_ZERO_RANGE, 99_000, 3000)
@@ -99,59 +115,60 @@ def test_ranges_are_punched_zeroed_and_reserved(server: Mounted) -> None:
     assert path.read_bytes() == _CONTENT[:1000] + bytes(5000) + _CONTENT[6000:99_000] + bytes(3000)
 
 
-def test_holes_and_data_are_found(server: Mounted) -> None:
+def test_holes_and_data_are_found(top: Path) -> None:
     """SEEK_DATA and SEEK_HOLE follow what was written and punched."""
-    with (server.mount / "sparse").open("w+b", 0) as file:
+    with (top / "sparse").open("w+b", 0) as file:
         os.pwrite(file.fileno(), b"x" * 10, 8192)
         os.truncate(file.fileno(), 100_000)
         assert os.lseek(file.fileno(), 0, os.SEEK_DATA) == 8192
         assert os.lseek(file.fileno(), 8192, os.SEEK_HOLE) == 8202
         with pytest.raises(OSError, match="No such device or address"):
             os.lseek(file.fileno(), 9000, os.SEEK_DATA)
-    assert (server.mount / "sparse").stat().st_blocks == 1
+    assert (top / "sparse").stat().st_blocks == 1
 
 
-def test_copied_ranges_stay_apart(server: Mounted) -> None:
+def test_copied_ranges_stay_apart(server: Mounted, top: Path) -> None:
     """A copy inside the mount moves no bytes, and later changes of either file stay its own."""
-    (server.mount / "new").write_bytes(_CONTENT)
-    with (server.mount / "new").open("r+b", 0) as source, (server.mount / "copy").open("w+b", 0) as target:
+    (top / "new").write_bytes(_CONTENT)
+    with (top / "new").open("r+b", 0) as source, (top / "copy").open("w+b", 0) as target:
         assert os.copy_file_range(source.fileno(), target.fileno(), len(_CONTENT), 0, 0) == len(_CONTENT)
         os.pwrite(source.fileno(), b"source", 0)
         os.pwrite(target.fileno(), b"target", 100)
     records = [r for r in server.records() if r["op"] == "write"]
     places = {r["path"]: r["data"] for r in records if r["length"] == len(_CONTENT)}
-    assert places["new"] == places["copy"]
-    assert (server.mount / "new").read_bytes() == b"source" + _CONTENT[6:]
-    assert (server.mount / "copy").read_bytes() == _CONTENT[:100] + b"target" + _CONTENT[106:]
-    (server.mount / "new").unlink()
-    assert (server.mount / "copy").read_bytes() == _CONTENT[:100] + b"target" + _CONTENT[106:]
+    assert places[f"{top.name}/new"] == places[f"{top.name}/copy"]
+    assert (top / "new").read_bytes() == b"source" + _CONTENT[6:]
+    assert (top / "copy").read_bytes() == _CONTENT[:100] + b"target" + _CONTENT[106:]
+    (top / "new").unlink()
+    assert (top / "copy").read_bytes() == _CONTENT[:100] + b"target" + _CONTENT[106:]
 
 
-def test_lower_files_are_copied(server: Mounted) -> None:
+def test_lower_files_are_copied(top: Path) -> None:
     """`cp` of a lower tree gives the same contents."""
-    subprocess.run(["cp", "-a", server.mount / "folder", server.mount / "twin"], check=True, timeout=30)
-    for index in range(300):
-        assert (server.mount / f"twin/{index:03}").read_bytes() == b"%d" % index
+    subprocess.run(["cp", "-a", top / "folder", top / "twin"], check=True, timeout=30)
+    for index in range(_FILES):
+        assert (top / f"twin/{index:03}").read_bytes() == b"%d" % index
 
 
-def test_a_file_without_a_name_is_given_one(server: Mounted) -> None:
+def test_a_file_without_a_name_is_given_one(top: Path) -> None:
     """O_TMPFILE makes a file that is nowhere until it is linked, and is gone otherwise."""
     for name in (None, "named"):
-        descriptor = os.open(server.mount / "folder", os.O_TMPFILE | os.O_RDWR, 0o640)
+        descriptor = os.open(top / "folder", os.O_TMPFILE | os.O_RDWR, 0o640)
         os.write(descriptor, b"content")
         assert os.fstat(descriptor).st_nlink == 0
         if name:
-            os.link(f"/proc/self/fd/{descriptor}", server.mount / name, follow_symlinks=True)
+            # With a directory descriptor Python calls linkat, which can follow the link in /proc.
+            os.link(f"/proc/self/fd/{descriptor}", top / name, src_dir_fd=descriptor)
             os.write(descriptor, b" and more")
         os.close(descriptor)
-    assert (server.mount / "named").read_bytes() == b"content and more"
-    assert (server.mount / "named").stat().st_mode & 0o7777 == 0o640
-    assert len(os.listdir(server.mount / "folder")) == 300
+    assert (top / "named").read_bytes() == b"content and more"
+    assert (top / "named").stat().st_mode & 0o7777 == 0o640
+    assert len(os.listdir(top / "folder")) == _FILES
 
 
-def test_a_change_by_the_session_is_seen(server: Mounted) -> None:
+def test_a_change_by_the_session_is_seen(server: Mounted, top: Path) -> None:
     """What the session changes on its own account is seen through every cache once the kernel is told."""
-    path = server.mount / "file"
+    path = top / "file"
     with path.open("rb", 0) as file:
         assert file.read(10) == _CONTENT[:10]
         server.ask(f"change {path.stat().st_ino} other")
@@ -160,15 +177,15 @@ def test_a_change_by_the_session_is_seen(server: Mounted) -> None:
     assert path.read_bytes() == b"other"
 
 
-def test_nodes_go_when_the_kernel_forgets(server: Mounted) -> None:
+def test_nodes_go_when_the_kernel_forgets(server: Mounted, top: Path) -> None:
     """What was made and removed leaves no node behind, and nothing that needs a search for cycles."""
     for _ in range(2):
-        shutil.copytree(server.mount / "folder", server.mount / "copy")
-        shutil.rmtree(server.mount / "copy")
+        shutil.copytree(top / "folder", top / "copy")
+        shutil.rmtree(top / "copy")
     before = server.ask("nodes")
     for _ in range(3):
-        shutil.copytree(server.mount / "folder", server.mount / "copy")
-        shutil.rmtree(server.mount / "copy")
+        shutil.copytree(top / "folder", top / "copy")
+        shutil.rmtree(top / "copy")
     assert server.ask("nodes") == before
 
 
