@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import orjson
-from hypothesis import Phase, settings
+from hypothesis import Phase, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -115,12 +115,20 @@ class OverlayMachine(RuleBasedStateMachine):
 
     # What the program does.
 
-    def some_path(self, data: st.DataObject, kinds: tuple[int, ...] = ()) -> bytes:
-        """Choose something that exists, of some kinds of file when they are given."""
+    def some_path(self, data: st.DataObject, kinds: tuple[int, ...] = (), *, top: bool = False) -> bytes:
+        """Choose something that exists.
+
+        Args:
+            kinds: Of which kinds of file; nothing for any.
+            top: Whether the top counts as well.
+        """
         paths = self.twin.paths()
+        if top:
+            paths.append(b"")
         if kinds:
             paths = [path for path in paths if stat.S_IFMT(os.lstat(self.twin.real(path)).st_mode) in kinds]
-        return data.draw(st.sampled_from(paths or [b""]), label="path")
+        assume(paths)
+        return data.draw(st.sampled_from(paths), label="path")
 
     def some_place(self, data: st.DataObject) -> bytes:
         """Choose a name in a directory that exists, whether or not it is taken."""
@@ -232,6 +240,24 @@ class OverlayMachine(RuleBasedStateMachine):
         """Reserve, zero or punch a range of an open file."""
         self.twin.fallocate(self.some_file(data), mode, offset, length)
 
+    @rule(data=st.data(), mode=st.sampled_from([0o600, 0o644]))
+    def tmpfile(self, data: st.DataObject, mode: int) -> None:
+        """Make a file without a name."""
+        self.twin.tmpfile(data.draw(st.sampled_from(self.twin.directories()), label="directory"), mode)
+
+    @precondition(has_open_files)
+    @rule(data=st.data())
+    def link_open(self, data: st.DataObject) -> None:
+        """Give an open file one more name, or its first."""
+        self.twin.link_open(self.some_file(data), self.some_place(data))
+
+    @precondition(has_open_files)
+    @rule(data=st.data(), offset=OFFSETS, target_offset=OFFSETS, length=LENGTHS)
+    def copy_range(self, data: st.DataObject, offset: int, target_offset: int, length: int) -> None:
+        """Copy a range between open files."""
+        source, target = self.some_file(data), self.some_file(data)
+        self.twin.copy_range(source, offset, target, target_offset, length)
+
     @precondition(has_open_files)
     @rule(data=st.data())
     def read(self, data: st.DataObject) -> None:
@@ -241,20 +267,20 @@ class OverlayMachine(RuleBasedStateMachine):
     @rule(data=st.data(), mode=FILE_MODES | DIRECTORY_MODES)
     def chmod(self, data: st.DataObject, mode: int) -> None:
         """Change the mode of anything but a symlink."""
-        path = self.some_path(data, (stat.S_IFREG, stat.S_IFDIR, stat.S_IFIFO))
-        if path and not (stat.S_ISDIR(os.lstat(self.twin.real(path)).st_mode) and mode & 0o4000):
-            self.twin.set_attributes(path, AttributeChanges(mode=mode | 0o600))
+        path = self.some_path(data, (stat.S_IFREG, stat.S_IFDIR, stat.S_IFIFO), top=True)
+        if not (stat.S_ISDIR(os.lstat(self.twin.real(path)).st_mode) and mode & 0o4000):
+            self.twin.set_attributes(path, AttributeChanges(mode=mode | 0o700))
 
     @rule(data=st.data(), owner=OWNERS)
     def chown(self, data: st.DataObject, owner: tuple[int, int]) -> None:
         """Change the owner of anything."""
-        self.twin.set_attributes(self.some_path(data), AttributeChanges(uid=owner[0], gid=owner[1]))
+        self.twin.set_attributes(self.some_path(data, top=True), AttributeChanges(uid=owner[0], gid=owner[1]))
 
     @rule(data=st.data(), time=st.integers(-(10**9), 2 * 10**9))
     def utimens(self, data: st.DataObject, time: int) -> None:
         """Change the times of anything; whole seconds, which every file system keeps."""
         time *= 10**9
-        self.twin.set_attributes(self.some_path(data), AttributeChanges(atime=time, mtime=time))
+        self.twin.set_attributes(self.some_path(data, top=True), AttributeChanges(atime=time, mtime=time))
 
     @rule(
         data=st.data(),
@@ -374,7 +400,7 @@ class MemoryOverlayMachine(OverlayMachine):
 
 
 _SETTINGS = settings(
-    max_examples=40,
+    max_examples=30,
     stateful_step_count=30,
     deadline=None,
     # Making a failing program shorter takes longer than a test may take.

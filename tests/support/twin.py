@@ -200,6 +200,40 @@ class Twin:
             os.ftruncate(file.descriptor, offset + length)
         self.view.fallocate(node, mode, offset, length, ACTOR)
 
+    def tmpfile(self, directory: bytes, mode: int) -> None:
+        """Make an open file without a name, where the file system can."""
+        descriptor, problem = outcome(
+            lambda: os.open(self.real(directory), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+        )
+        if descriptor is None:
+            assert problem in {"EOPNOTSUPP", "EISDIR"}
+            return
+        os.fchmod(descriptor, mode)
+        self._xattrs.pop(os.fstat(descriptor).st_ino, None)
+        node = self.view.tmpfile(node_at(self.view, directory).ino, mode, ACTOR)
+        self.open_files.append(Open(self.view.open(node.ino, os.O_RDWR, ACTOR), descriptor, node.ino))
+
+    def link_open(self, file: Open, path: bytes) -> None:
+        """Give an open file a name; one that has lost its last name gets none any more."""
+        source = f"/proc/self/fd/{file.descriptor}"
+        # With a descriptor, which an absolute path makes irrelevant, os.link follows the link in /proc.
+        self._both(
+            lambda: os.link(source, self.real(path), src_dir_fd=file.descriptor, follow_symlinks=True),
+            lambda: self.view.link(file.ino, *split(self.view, path), ACTOR),
+        )
+
+    def copy_range(self, source: Open, offset: int, target: Open, target_offset: int, length: int) -> None:
+        """Copy a range of an open file into another, or into the same one."""
+        data = os.pread(source.descriptor, length, offset)
+        overlaps = source.ino == target.ino and abs(offset - target_offset) < len(data)
+        if data and not overlaps:
+            os.pwrite(target.descriptor, data, target_offset)
+        result, problem = outcome(
+            lambda: self.view.copy_range(source.ino, offset, target.ino, target_offset, length, ACTOR)
+        )
+        assert problem == ("EINVAL" if overlaps else "")
+        assert result in {None, len(data)}
+
     def compare_open(self, file: Open) -> None:
         """Compare the content and attributes of an open file, which may have no name any more."""
         status = os.fstat(file.descriptor)
