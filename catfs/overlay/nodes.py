@@ -29,7 +29,12 @@ class LowerStat(NamedTuple):
 
     def same_file(self, other: "LowerStat") -> bool:
         """Say whether nothing that a change would move has moved (access time aside)."""
-        return self._replace(atime=0, blocks=0, nlink=0) == other._replace(atime=0, blocks=0, nlink=0)
+        return (
+            self[:3] == other[:3]  # mode, ino, dev
+            and self[4:7] == other[4:7]  # uid, gid, size
+            and self.rdev == other.rdev
+            and self[10:] == other[10:]  # mtime, ctime
+        )
 
 
 class Origin:

@@ -1,6 +1,7 @@
 """Nodes as the kernel wants to be told of them: packed attributes and entries.
 
-Every answer about a node goes through here, so these few lines are the hottest of the server.
+Every answer about a node goes through here, so these few lines are the hottest of the server. The
+values stand one by one: unpacking tuples into the call would double its time.
 """
 
 from catfs.limits import KERNEL_CACHE_SECONDS
@@ -28,15 +29,16 @@ def _sizes(node: Node) -> tuple[int, int]:
     return node.size, node.blocks
 
 
+# fmt: off
 def attributes_of(node: Node) -> bytes:
     """Give the answer to GETATTR and SETATTR."""
     size, blocks = _sizes(node)
     atime, mtime, ctime = node.atime, node.mtime, node.ctime
     return _pack_attributes(
-        *(KERNEL_CACHE_SECONDS, 0, 0, node.ino, size, blocks),
-        *(atime // _SECOND, mtime // _SECOND, ctime // _SECOND),
-        *(atime % _SECOND, mtime % _SECOND, ctime % _SECOND),
-        *(node.mode, node.nlink, node.uid, node.gid, node.rdev & _DEVICE_BITS, _BLOCK_BYTES, 0),
+        KERNEL_CACHE_SECONDS, 0, 0, node.ino, size, blocks,
+        atime // _SECOND, mtime // _SECOND, ctime // _SECOND,
+        atime % _SECOND, mtime % _SECOND, ctime % _SECOND,
+        node.mode, node.nlink, node.uid, node.gid, node.rdev & _DEVICE_BITS, _BLOCK_BYTES, 0,
     )
 
 
@@ -45,8 +47,9 @@ def entry_of(node: Node) -> bytes:
     size, blocks = _sizes(node)
     ino, atime, mtime, ctime = node.ino, node.atime, node.mtime, node.ctime
     return _pack_entry(
-        *(ino, 0, KERNEL_CACHE_SECONDS, KERNEL_CACHE_SECONDS, 0, 0, ino, size, blocks),
-        *(atime // _SECOND, mtime // _SECOND, ctime // _SECOND),
-        *(atime % _SECOND, mtime % _SECOND, ctime % _SECOND),
-        *(node.mode, node.nlink, node.uid, node.gid, node.rdev & _DEVICE_BITS, _BLOCK_BYTES, 0),
+        ino, 0, KERNEL_CACHE_SECONDS, KERNEL_CACHE_SECONDS, 0, 0, ino, size, blocks,
+        atime // _SECOND, mtime // _SECOND, ctime // _SECOND,
+        atime % _SECOND, mtime % _SECOND, ctime % _SECOND,
+        node.mode, node.nlink, node.uid, node.gid, node.rdev & _DEVICE_BITS, _BLOCK_BYTES, 0,
     )
+# fmt: on
