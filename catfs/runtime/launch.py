@@ -73,7 +73,7 @@ class Child:
         raise MachineError(_problem(data, "the mounting process ended before it mounted"))
 
     def proceed(self) -> None:
-        """Let the child use the mount: the view is being served."""
+        """Let the child go on: for one that has mounted this means that the view is being served."""
         self._channel.sendall(b"go")
 
     def problem(self) -> str | None:
@@ -139,7 +139,10 @@ def launch_command(
 
 
 def launch_mount(domain: Path) -> Child:
-    """Fork the child that mounts for everybody, in the namespace of the caller, and ends.
+    """Fork the child that mounts for everybody, in the namespace that the caller has now, and ends.
+
+    It waits for `Child.proceed` before it mounts: the caller enters a namespace of its own first, which
+    would have the mount in it too if that came later. A second `Child.proceed` lets it end.
 
     Args:
         domain: Where the view appears.
@@ -152,6 +155,8 @@ def launch_mount(domain: Path) -> Child:
     status = ExitStatus.INTERNAL
     try:
         ours.close()
+        if theirs.recv(2) != b"go":
+            os._exit(status)
         _mount_and_hand_over(Mounts((domain,), (b"0",), domain), theirs)
         status = ExitStatus.RESTORED
     except OSError as error:

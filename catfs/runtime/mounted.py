@@ -104,7 +104,7 @@ def start_mount(
         raise MachineError(
             "mounting for everybody needs root", hint="`catfs run` mounts privately and needs no privilege"
         )
-    workspace = Workspace.find_or_create(request.cwd)
+    workspace = _workspace_of(request)
     dead = _clear_way(workspace, Path(os.path.abspath(request.domains[0])), fresh=fresh)
     job = _resumed_job(dead, request) if dead is not None else resolve_request(request, workspace)
     transport = make_transport(request.transport)
@@ -132,6 +132,18 @@ def start_mount(
     on_mounted(Mounted(job, facts["records"] if dead is not None else None, facts["lost_bytes"]))
     if foreground:
         _wait_in_foreground(pid, job.declarations[0].path)
+
+
+def _workspace_of(request: RunRequest) -> Workspace:
+    """Give the workspace of a mount: never one in the domain, for the mount would hide it from every command.
+
+    Raises:
+        MachineError: when there is none and none can be made.
+    """
+    domain = Path(os.path.realpath(request.domains[0]))
+    found = Workspace.find(request.cwd)
+    place = found.root if found is not None else request.cwd
+    return Workspace.find_or_create(domain.parent if place.is_relative_to(domain) else place)
 
 
 def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> SessionFacts | None:
@@ -302,6 +314,7 @@ class _Server:
     _concluded: bool = False
     _ended: trio.Event = field(default_factory=trio.Event)
     _unmounted: trio.Event = field(default_factory=trio.Event)
+    _serving: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     def run(self, writer: int) -> None:
         """Mount, report that, and serve until the mount is taken away or the session is concluded."""
@@ -316,6 +329,7 @@ class _Server:
                 session.suspend()
             child = launch_mount(domain)
             enter_private_namespace()
+            child.proceed()
             connection = child.receive_connection()
             session.suspend()
             child.proceed()
@@ -339,7 +353,8 @@ class _Server:
             nursery.cancel_scope.cancel()
 
     async def _serve_view(self, session: Session, connection: int) -> None:
-        await self.transport.serve(session.view, connection)
+        with self._serving:
+            await self.transport.serve(session.view, connection)
         self._unmounted.set()
         if self._stays:
             await trio.sleep(_CONCLUSION_SECONDS)
@@ -360,21 +375,27 @@ class _Server:
                 self._stays = True
                 return {}
             case "commit":
-                await self._wait_until_unmounted()
+                await self._wait_until_unmounted(question)
                 return self._commit(session, _leftovers(question))
             case "discard":
-                await self._wait_until_unmounted()
+                await self._wait_until_unmounted(question)
                 self._conclude()
                 return {}
             case other:
                 raise FormatError("question", f"expected one that the session knows, got {other!r}")
 
-    async def _wait_until_unmounted(self) -> None:
-        """Wait until the kernel has taken the mount down, which it does a moment after `umount`."""
+    async def _wait_until_unmounted(self, question: Mapping[str, object]) -> None:
+        """Wait until the kernel has taken the mount down, which it does a moment after `umount`.
+
+        Whoever asks says that it has unmounted: a private namespace that this process lives in does not
+        show whether that is so.
+        """
         with trio.move_on_after(_UNMOUNT_SECONDS):
             await self._unmounted.wait()
-        if not self._unmounted.is_set():
+        if not self._unmounted.is_set() and question.get("unmounted") is not True:
             raise UsageError(f"{self.job.declarations[0].path} is still mounted", hint="unmount it first")
+        self._serving.cancel()
+        await self._unmounted.wait()
 
     def _status(self, session: Session) -> Mapping[str, object]:
         files, size = session.base.progress()

@@ -9,6 +9,7 @@ import io
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -42,7 +43,7 @@ from catfs.records.write_record import WriteRecord
 from catfs.runtime.base import Base, open_base
 from catfs.runtime.declaration import DomainDeclaration
 from catfs.runtime.seen import SeenLower
-from catfs.runtime.workspace import Workspace
+from catfs.runtime.workspace import FOLDER, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Session:
         if not resumed:
             self._make_folder(kind)
         self._take_lock()
-        hidden = [workspace.identity]
+        hidden = _hidden(workspace, self.declarations)
         for declaration in self.declarations:
             root = os.open(declaration.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._roots.append(root)
@@ -280,10 +281,21 @@ class Session:
         return os.open(self.folder / name, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _reserved(domain: Path, workspace: Workspace) -> bytes | None:
-    """Give the path of `.catfs` in a domain that holds it."""
+def _hidden(workspace: Workspace, declarations: Sequence[DomainDeclaration]) -> list[tuple[int, int]]:
+    """Give (device, inode) of each `.catfs` that views hide: the workspace's, and one in a domain itself."""
+    hidden = [workspace.identity]
+    for declaration in declarations:
+        with suppress(OSError):
+            status = (declaration.path / FOLDER).lstat()
+            if stat.S_ISDIR(status.st_mode):
+                hidden.append((status.st_dev, status.st_ino))
+    return hidden
+
+
+def _reserved(domain: Path, workspace: Workspace) -> bytes:
+    """Give the path in a domain that programs may not make: where the workspace is, or would be."""
     if not workspace.folder.is_relative_to(domain):
-        return None
+        return os.fsencode(FOLDER)
     return os.fsencode(workspace.folder.relative_to(domain))
 
 

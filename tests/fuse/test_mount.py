@@ -1,0 +1,292 @@
+"""`catfs mount` and `catfs umount`: a view for everybody, which ends in a commit or in nothing."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from catfs.ledger import find_run
+from tests.conftest import unmount_below
+from tests.support.commands import (
+    CATFS,
+    TIMEOUT_SECONDS,
+    Project,
+    Result,
+    Started,
+    kill_hard,
+    mounts_below,
+    run_catfs,
+)
+
+pytestmark = pytest.mark.fuse
+
+
+class Mount:
+    """A domain in a workspace above it, mounted by the real command.
+
+    Args:
+        workspace: An existing folder.
+    """
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.domain = workspace / "domain"
+        self.domain.mkdir()
+        (self.domain / "file").write_text("old\n")
+
+    def catfs(self, *arguments: str) -> Result:
+        """Run a command of catfs in the workspace."""
+        return run_catfs(arguments, self.workspace)
+
+    def mount(self, *options: str) -> Result:
+        """Mount the domain, which must succeed."""
+        result = self.catfs("mount", "domain", *options)
+        assert result.status == 0, result.stderr
+        assert str(self.domain) in mounts_below(self.domain)
+        return result
+
+    def server(self) -> int:
+        """Give the process that serves the only session."""
+        [facts] = (self.workspace / ".catfs" / "sessions").glob("*/session.json")
+        pid = json.loads(facts.read_bytes())["pid"]
+        assert isinstance(pid, int)
+        return pid
+
+    def is_mounted(self) -> bool:
+        """Say whether something is mounted at the domain."""
+        return mounts_below(self.domain) != []
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Give a domain that can be mounted; servers that a failing test leaves are ended."""
+    made = Mount(tmp_path)
+    yield made
+    for facts in (tmp_path / ".catfs" / "sessions").glob("*/session.json"):
+        kill_hard(json.loads(facts.read_bytes())["pid"])
+
+
+def test_mount_is_seen_by_everybody_and_leaves_the_original_alone(mount: Mount) -> None:
+    """What one process writes another reads; after --discard the original is there, untouched."""
+    before = Project(mount.domain).seen()
+    mount.mount()
+    (mount.domain / "file").write_text("new\n")
+    (mount.domain / "made").mkdir()
+    assert subprocess.check_output(["cat", mount.domain / "file"], timeout=10) == b"new\n"
+    assert mount.catfs("umount", "domain", "--discard").status == 0
+    assert not mount.is_mounted()
+    assert Project(mount.domain).seen() == before
+    assert list((mount.workspace / ".catfs" / "sessions").iterdir()) == []
+
+
+def test_umount_commits_declared_outputs(mount: Mount) -> None:
+    """With --commit the outputs arrive, and a proof is written."""
+    mount.mount("--output", "domain/made")
+    (mount.domain / "made").write_text("made\n")
+    result = mount.catfs("umount", "domain", "--commit")
+    assert result.status == 0, result.stderr
+    assert not mount.is_mounted()
+    assert (mount.domain / "made").read_text() == "made\n"
+    assert (mount.domain / "file").read_text() == "old\n"
+    proof = find_run(mount.workspace / ".catfs" / "runs").proof()
+    assert (proof.isolated, proof.self_restored) == (True, True)
+
+
+def test_umount_keeps_a_dirty_mount(mount: Mount) -> None:
+    """An undeclared change stops the commit and nothing is lost; `--leftovers discard` drops it."""
+    mount.mount("--output", "domain/made")
+    (mount.domain / "made").write_text("made\n")
+    (mount.domain / "scratch").write_text("scratch\n")
+    result = mount.catfs("umount", "domain", "--commit")
+    assert result.status == 1
+    assert "scratch" in result.stderr
+    assert (mount.domain / "scratch").read_text() == "scratch\n"
+    assert mount.catfs("umount", "domain", "--commit", "--leftovers", "discard").status == 0
+    assert sorted(os.listdir(mount.domain)) == ["file", "made"]
+
+
+def test_plain_umount_needs_a_choice_when_something_changed(mount: Mount) -> None:
+    """Without --commit or --discard only an unchanged session is ended."""
+    mount.mount()
+    (mount.domain / "scratch").write_text("scratch\n")
+    result = mount.catfs("umount", "domain")
+    assert result.status == 2
+    assert "--commit or --discard" in result.stderr
+    (mount.domain / "scratch").unlink()
+    assert mount.catfs("umount", "domain").status == 0
+    assert not mount.is_mounted()
+
+
+def test_mount_in_use_is_not_ended(mount: Mount) -> None:
+    """While a program is in the mount it stays, whole and in use."""
+    mount.mount()
+    with (mount.domain / "file").open():
+        result = mount.catfs("umount", "domain", "--discard")
+    assert result.status == 125
+    assert "in use" in result.stderr
+    assert (mount.domain / "file").read_text() == "old\n"
+    assert mount.catfs("umount", "domain", "--discard").status == 0
+
+
+def test_copy_of_the_mount_in_another_namespace_does_not_keep_it(mount: Mount) -> None:
+    """A container that was started meanwhile has a copy of the mount; the session ends all the same."""
+    mount.mount("--output", "domain/made")
+    (mount.domain / "made").write_text("made\n")
+    words = ["unshare", "-m", "sh", "-c", "echo ready; read line; cat domain/file || echo gone"]
+    other = subprocess.Popen(words, cwd=mount.workspace, stdin=-1, stdout=-1, stderr=subprocess.STDOUT)
+    with Started(other) as container:
+        assert container.read_line() == b"ready"
+        assert mount.catfs("umount", "domain", "--commit").status == 0
+        container.say()
+        assert container.end().stdout.endswith(b"gone\n")
+    assert (mount.domain / "made").read_text() == "made\n"
+
+
+def test_two_mounts_end_in_any_order(mount: Mount, tmp_path: Path) -> None:
+    """The server of a later mount does not hold the earlier one."""
+    (tmp_path / "second").mkdir()
+    mount.mount()
+    assert mount.catfs("mount", "second").status == 0
+    assert mount.catfs("umount", "domain").status == 0
+    assert not mount.is_mounted()
+    assert mount.catfs("umount", "second").status == 0
+
+
+def test_conflict_keeps_the_mount(mount: Mount) -> None:
+    """When the original changed underneath, exit 3, nothing committed."""
+    mount.mount("--output", "domain/file")
+    (mount.domain / "file").write_text("mine\n")
+    script = f"umount {mount.domain} && echo outsider > {mount.domain}/file"
+    subprocess.run(["unshare", "-m", "sh", "-c", script], check=True, timeout=TIMEOUT_SECONDS)
+    result = mount.catfs("umount", "domain", "--commit")
+    assert result.status == 3, result.stderr
+    assert mount.catfs("umount", "domain", "--discard").status == 0
+    assert (mount.domain / "file").read_text() == "outsider\n"
+
+
+def test_second_mount_of_a_domain_is_refused(mount: Mount) -> None:
+    """A domain is mounted once; the message says how to end that."""
+    mount.mount()
+    result = mount.catfs("mount", "domain")
+    assert result.status == 2
+    assert "mounted already" in result.stderr
+    assert "umount" in result.stderr
+    assert mount.catfs("umount", "domain").status == 0
+
+
+def test_mount_from_within_the_domain_can_be_ended_from_there(mount: Mount) -> None:
+    """The workspace of `cd repo; catfs mount .` is not hidden by the mount itself."""
+    assert run_catfs(["mount", "."], mount.domain).status == 0
+    (mount.domain / "made").write_text("made\n")
+    assert sorted(os.listdir(mount.domain)) == ["file", "made"]
+    assert run_catfs(["diff"], mount.domain).status == 0
+    elsewhere = run_catfs(["umount", mount.domain, "--discard"], Path("/"))
+    assert elsewhere.status == 0, elsewhere.stderr
+    assert not mount.is_mounted()
+
+
+def test_workspace_that_was_in_the_domain_before_is_hidden(mount: Mount) -> None:
+    """`.catfs` of earlier runs is no part of a mount whose workspace lies above."""
+    assert run_catfs(["run", "--", "true"], mount.domain).status == 0
+    mount.mount()
+    assert os.listdir(mount.domain) == ["file"]
+    with pytest.raises(PermissionError, match="not permitted"):
+        (mount.domain / ".catfs").mkdir()
+    assert mount.catfs("umount", "domain").status == 0
+    assert len(list((mount.domain / ".catfs" / "runs").iterdir())) == 1
+
+
+def test_killed_server_leaves_the_original_and_a_dead_mount(mount: Mount) -> None:
+    """After kill -9 the mount answers ENOTCONN, the original below is untouched, and work can go on."""
+    before = Project(mount.domain).seen()
+    mount.mount()
+    (mount.domain / "made").write_text("made\n")
+    kill_hard(mount.server())
+    with pytest.raises(OSError, match="not connected") as caught:
+        os.listdir(mount.domain)
+    assert caught.value.errno == errno.ENOTCONN
+    assert unmount_below(mount.domain) == [str(mount.domain)]
+    assert Project(mount.domain).seen() == before
+
+
+def test_doctor_takes_a_dead_mount_away(mount: Mount) -> None:
+    """`catfs doctor` reports the dead mount, and with --fix it is gone."""
+    mount.mount()
+    kill_hard(mount.server())
+    report = mount.catfs("doctor")
+    assert report.status == 1
+    assert str(mount.domain) in report.stdout.decode() + report.stderr
+    assert mount.is_mounted()
+    assert mount.catfs("doctor", "--fix").status == 0
+    assert not mount.is_mounted()
+    assert (mount.domain / "file").read_text() == "old\n"
+
+
+def test_mounting_again_resumes_what_a_killed_server_left(mount: Mount) -> None:
+    """The next `catfs mount` clears the dead mount and goes on with the session."""
+    mount.mount("--output", "domain/made")
+    (mount.domain / "made").write_text("made\n")
+    kill_hard(mount.server())
+    mount.mount()
+    assert (mount.domain / "made").read_text() == "made\n"
+    assert mount.catfs("umount", "domain", "--commit").status == 0
+    assert (mount.domain / "made").read_text() == "made\n"
+
+
+@pytest.mark.parametrize("delay", [0, 1, 2, 3])
+def test_server_killed_while_a_program_writes(mount: Mount, delay: int) -> None:
+    """Wherever the server is, the original stays byte-identical and the next command works."""
+    before = Project(mount.domain).seen()
+    mount.mount("--output", "domain/out")
+    script = "mkdir -p out; i=0; while :; do i=$((i+1)); echo $i > out/$i && echo $i || exit 1; done"
+    writer = subprocess.Popen(
+        ["sh", "-c", script], cwd=mount.domain, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert writer.stdout is not None
+    for _ in range(1 + 40 * delay):
+        writer.stdout.readline()
+    kill_hard(mount.server())
+    writer.communicate(timeout=TIMEOUT_SECONDS)
+    assert mount.catfs("umount", "domain", "--discard").status == 0
+    assert not mount.is_mounted()
+    assert Project(mount.domain).seen() == before
+    assert mount.catfs("run", "--domain", "domain", "--", "true").status == 0
+
+
+def test_server_ignores_a_hangup(mount: Mount) -> None:
+    """The mount outlives the terminal that it was started from."""
+    mount.mount()
+    os.kill(mount.server(), signal.SIGHUP)
+    assert (mount.domain / "file").read_text() == "old\n"
+    assert mount.catfs("umount", "domain").status == 0
+
+
+def test_run_on_a_mounted_domain_works_on_the_mount_or_says_no(mount: Mount) -> None:
+    """A run over a mount neither hangs nor touches the original."""
+    before = Project(mount.domain).seen()
+    mount.mount()
+    result = mount.catfs("run", "--domain", "domain", "--output", "domain/made", "--", "touch", "domain/made")
+    assert result.status in {0, 2, 125}, result.stderr
+    assert mount.catfs("umount", "domain", "--discard").status == 0
+    assert Project(mount.domain).seen() == before
+
+
+def test_only_root_mounts_for_everybody(tmp_path: Path) -> None:
+    """Another user is told what to use instead."""
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    ended = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", CATFS, "mount", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 125
+    assert b"needs root" in ended.stderr
+    assert b"Traceback" not in ended.stderr
