@@ -18,7 +18,8 @@ Without --fix nothing is changed. With it, interrupted commits are finished or u
 mounts and incomplete runs are removed; what is lost by that is said first. A suspended session, which is a
 mount whose server ended, is no waste: `catfs mount` goes on with it, `catfs umount --discard` drops it.
 
-Sessions, commits and runs are those of the workspace at or above the working directory.
+Sessions, commits and runs are those of the workspace at or above the working directory, mounts those at or
+below it.
 
 exit status: 0 all is in order; 1 something is not, or --fix could not clean it; 2 bad arguments
 
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     if workspace is None:
         tell("there is no workspace here; only mounts and the machine are looked at")
     checks = check_machine(place if workspace is None else workspace.folder)
-    findings = find_dead_mounts([]) if workspace is None else examine_workspace(workspace)
+    findings = find_dead_mounts(place) if workspace is None else examine_workspace(workspace)
     if arguments.fix:
         treatments = list(clean(findings))
     else:
@@ -91,10 +92,10 @@ def _json(checks: list[MachineCheck], treatments: list[Treatment], *, in_order: 
             {
                 "trouble": treatment.finding.trouble.value,
                 "subject": plain(treatment.finding.subject),
-                "sentence": treatment.finding.sentence,
-                "lost": treatment.finding.lost,
+                "sentence": plain(treatment.finding.sentence),
+                "lost": plain(treatment.finding.lost),
                 "cleaned": treatment.cleaned,
-                "report": treatment.report,
+                "report": plain(treatment.report),
             }
             for treatment in treatments
         ],

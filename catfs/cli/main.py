@@ -21,6 +21,8 @@ COMMANDS = {
     "run": "run a command in a copy-on-write view, prove what it left, commit declared outputs",
     "mount": "mount a domain's view for everybody, at the domain's own path",
     "umount": "end a mount: commit its declared outputs, or discard everything",
+    "commit": "end a mount and commit its declared outputs",
+    "discard": "end a mount and drop everything that was written",
     "status": "say what is mounted and how it stands",
     "diff": "list how a view differs from its domain",
     "log": "print the write log: who changed what, when",

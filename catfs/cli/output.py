@@ -10,8 +10,9 @@ _PROGRESS_AFTER_SECONDS = 1.0
 
 
 def print_result(text: str) -> None:
-    """Print a result for people."""
-    sys.stdout.write(text + "\n")
+    """Print a result for people; what the terminal's encoding cannot say is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def print_json(value: Mapping[str, object] | list[object]) -> None:

@@ -58,7 +58,7 @@ def run_fields(summary: RunSummary) -> dict[str, object]:
         "outcome": summary.outcome,
         "exit_status": summary.exit_status,
         "duration_ns": summary.duration,
-        "problem": summary.problem,
+        "problem": None if summary.problem is None else plain(summary.problem),
     }
     put_bytes_list(record, "command", summary.command)
     put_bytes_list(record, "domains", summary.domains)

@@ -153,7 +153,7 @@ def _session_fields(facts: SessionFacts, status: LiveStatus | str | None) -> dic
         "pid": facts.pid,
         "started": format_time(facts.started),
         "status": None,
-        "problem": status if isinstance(status, str) else None,
+        "problem": plain(status) if isinstance(status, str) else None,
     }
     if isinstance(status, LiveStatus):
         record["status"] = {

@@ -149,7 +149,7 @@ def _step_fields(step: VerifyStep) -> dict[str, object]:
         "reached": step.reached,
         "ok": step.ok,
         "errors": [
-            {"file": error.file, "what": error.what, "expected": error.expected, "got": error.got}
+            {key: plain(str(getattr(error, key))) for key in ("file", "what", "expected", "got")}
             for error in step.errors
         ],
     }
@@ -160,7 +160,7 @@ def _drift_fields(drift: DomainDrift) -> dict[str, object]:
         "drift": drift.drift.value,
         "count": drift.count,
         "changes": [change_fields(change) for change in drift.changes],
-        "problem": drift.problem,
+        "problem": plain(drift.problem),
     }
     put_bytes(record, "domain", drift.path)
     return record

@@ -1,0 +1,146 @@
+"""Ending a mounted session: what `umount`, `commit` and `discard` share."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from errno import EBUSY, EINVAL
+from pathlib import Path
+
+from catfs.cli.output import print_json, tell
+from catfs.cli.words import find_workspace, say_leftovers
+from catfs.errors import MachineError, UsageError
+from catfs.linux import umount2
+from catfs.records import Leftovers, RestoreDiff
+from catfs.runtime.control import ask
+from catfs.runtime.mounted import conclude_suspended
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, mount_session
+from catfs.runtime.workspace import Workspace
+
+ENDING_STATUSES = """\
+exit status: 0 ended; 1 something undeclared was left behind, the mount stays; 2 bad arguments;
+3 the domain changed underneath; 125 the mount is in use or catfs itself failed
+"""
+
+
+def add_domain(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument that names the session."""
+    parser.add_argument(
+        "domain", nargs="?", type=Path, metavar="DOMAIN", help="the domain (default: the only mounted one)"
+    )
+
+
+def add_leftovers(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare `--leftovers`."""
+    parser.add_argument(
+        "--leftovers",
+        choices=[policy.value for policy in Leftovers],
+        default=Leftovers.FAIL.value,
+        help=text,
+    )
+
+
+def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -> int:
+    """Prove a session, unmount it and commit its declared outputs; give the exit status.
+
+    A session that cannot be committed goes on as it is.
+
+    Raises:
+        UsageError: when there is no such session.
+        MachineError: when the mount is in use or the session does not answer.
+        CatfsError: what the session refuses.
+    """
+    workspace = _workspace_of(domain)
+    facts = mount_session(workspace, domain)
+    if not facts.live:
+        found = conclude_suspended(workspace, facts, leftovers, tuple(sys.argv[1:]))
+        return _report(found, as_json=as_json)
+    found = ask(facts.folder, {"ask": "examine", "leftovers": leftovers.value})
+    if not found["exit_status"]:
+        ask(facts.folder, {"ask": "stay"})
+        _unmount(facts)
+        found = ask(facts.folder, {"ask": "commit", "leftovers": leftovers.value, "unmounted": True})
+    return _report(found, as_json=as_json)
+
+
+def end_by_discard(domain: Path | None) -> int:
+    """Drop everything that was written in a session and unmount it; give the exit status.
+
+    Raises:
+        UsageError, MachineError: as `end_by_commit`.
+    """
+    facts = mount_session(_workspace_of(domain), domain)
+    _discard(facts)
+    tell(f"{facts.domains[0]} is as it was; what was written in the session is dropped")
+    return 0
+
+
+def end_unchanged(domain: Path | None) -> int:
+    """Unmount a session in which nothing was changed; give the exit status.
+
+    Raises:
+        UsageError: when something was changed, or there is no such session, or its server is gone.
+        MachineError: as `end_by_commit`.
+    """
+    facts = mount_session(_workspace_of(domain), domain)
+    if not facts.live:
+        raise UsageError(
+            f"the server of the session of {facts.domains[0]} is gone",
+            hint="choose --commit or --discard, or mount the domain again to go on",
+        )
+    found = ask(facts.folder, {"ask": "examine"})
+    count = sum(len(item.changes) for item in RestoreDiff.from_dict(found["difference"]).domains)
+    if count:
+        raise UsageError(
+            f"the session has {count} changes", hint="`catfs diff` lists them; choose --commit or --discard"
+        )
+    _discard(facts)
+    tell(f"{facts.domains[0]} is unmounted; nothing had been changed")
+    return 0
+
+
+def _workspace_of(domain: Path | None) -> Workspace:
+    """Give the workspace at or above the working directory, else at or above a named domain."""
+    here = Path.cwd()
+    if domain is None or Workspace.find(here) is not None:
+        return find_workspace(here)
+    return find_workspace(Path(os.path.abspath(domain)).parent)
+
+
+def _report(found: Mapping[str, object], *, as_json: bool) -> int:
+    """Tell how a commit went and give its exit status."""
+    status = found["exit_status"]
+    assert isinstance(status, int)
+    if as_json:
+        print_json(found)
+    tell(str(found["sentence"]))
+    say_leftovers(RestoreDiff.from_dict(found["difference"]).domains)
+    if status == 1:
+        tell("the session goes on; with --leftovers discard what is listed is dropped")
+    return status
+
+
+def _discard(facts: SessionFacts) -> None:
+    """Drop a session, whether its server lives or not."""
+    if not facts.live:
+        clear_dead_session(facts)
+        return
+    ask(facts.folder, {"ask": "stay"})
+    _unmount(facts)
+    ask(facts.folder, {"ask": "discard", "unmounted": True})
+
+
+def _unmount(facts: SessionFacts) -> None:
+    """Take the mount away, unless somebody did already."""
+    domain = facts.domains[0]
+    if not is_mount_point(domain):
+        return
+    try:
+        umount2(os.fsencode(domain), 0)
+    except OSError as error:
+        if error.errno == EBUSY:
+            raise MachineError(
+                f"{domain} is in use", hint="leave it with every shell and program, then try again"
+            ) from error
+        if error.errno != EINVAL:
+            raise MachineError(f"{domain} cannot be unmounted: {error.strerror}") from error
