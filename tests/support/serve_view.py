@@ -55,6 +55,8 @@ class Server:
             "requests": self._requests,
             "nodes": self._nodes,
             "garbage": self._garbage,
+            "roots": self.roots,
+            "stored": self._stored,
             "stop": self._stop,
         }
         self._scope = trio.CancelScope()
@@ -93,6 +95,9 @@ class Server:
     def _garbage(self) -> int:
         return gc.collect()
 
+    def _stored(self) -> int:
+        return self.view.data.size
+
     def _stop(self) -> None:
         self._scope.cancel()
 
@@ -104,8 +109,8 @@ class Server:
         self.view.write_file(node, 0, content, SESSION_ACTOR, clear_set_id=False)
         await trio.to_thread.run_sync(Notifier(connection).forget_content, ino)
 
-    def log_leads_to_view(self) -> bool:
-        """Say whether the tree of the view made again from the log is that of the view."""
+    def roots(self) -> dict[str, str]:
+        """Give the root of the view, and that of the view made again from the lower and the log alone."""
         self.log.flush()
         nodes = MemoryNodes()
         base = capture(self.root, nodes)
@@ -117,11 +122,16 @@ class Server:
         )
         with self.log_path.open("rb") as stream:
             replay(log_records(log_lines(stream, "log"), "log"), again)
-        trees = [
-            fold(view, 0, Tree(nodes, base.root_entry), nodes, ContentDigests(), base.hard_links)
-            for view in (self.view, again)
-        ]
-        return trees[0].root == trees[1].root
+        tree, digests = Tree(nodes, base.root_entry), ContentDigests()
+        views = {"view": self.view, "replay": again}
+        return {
+            name: fold(view, 0, tree, nodes, digests, base.hard_links).root.hex
+            for name, view in views.items()
+        }
+
+    def log_leads_to_view(self) -> bool:
+        """Say whether the tree of the view made again from the log is that of the view."""
+        return len(set(self.roots().values())) == 1
 
 
 def say(fact: dict[str, object]) -> None:
@@ -137,6 +147,7 @@ def main() -> None:
     server = Server(transport, Path(lower), Path(log))
     child = launch_mount(Path(mount))
     enter_private_namespace()
+    child.proceed()
     connection = child.receive_connection()
     child.proceed()
     say({"served": True})
