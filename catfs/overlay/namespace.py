@@ -7,10 +7,11 @@ Renaming a directory moves one pointer: whatever lies below keeps its origin in 
 import os
 import stat
 from enum import IntFlag
-from errno import EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV
+from errno import EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV
 
 from catfs.overlay.nodes import Actor, Directory, File, Node, Special, Symlink
 from catfs.overlay.state import ViewState, check_name_length
+from catfs.overlay.trace import Place
 
 _SPECIAL_FORMATS = frozenset({stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR, stat.S_IFBLK})
 
@@ -150,7 +151,7 @@ class Namespace(ViewState):
             The directory, which lives on while it has handles or kernel references.
 
         Raises:
-            OSError: ENOENT, ENOTDIR, ENOTEMPTY.
+            OSError: ENOENT, ENOTDIR, ENOTEMPTY, EBUSY for a directory above the reserved name.
         """
         directory, node = self._existing(parent, name)
         if not isinstance(node, Directory):
@@ -161,6 +162,7 @@ class Namespace(ViewState):
             raise _error(ENOTEMPTY, name)
         now = self.clock()
         place = self.place(directory, name)
+        self._check_reserved(node, place)
         self._remove_directory(directory, name, node, now)
         self.record("rmdir", place, node, actor, now)
         self.drop_if_unused(node)
@@ -176,7 +178,8 @@ class Namespace(ViewState):
 
         Raises:
             OSError: ENOENT, EEXIST with NOREPLACE, EISDIR, ENOTDIR, ENOTEMPTY, EINVAL for other
-                flags and for a directory that would move below itself, EXDEV for another domain.
+                flags and for a directory that would move below itself, EXDEV for another domain,
+                EBUSY for a directory above the reserved name.
         """
         if flags not in {0, RenameFlag.NOREPLACE, RenameFlag.EXCHANGE}:
             raise _error(EINVAL, name)
@@ -193,10 +196,12 @@ class Namespace(ViewState):
             raise _error(EEXIST, new_name)
         if flags & RenameFlag.EXCHANGE and target is None:
             raise _error(ENOENT, new_name)
+        self._check_reserved(node, source_place)
+        self._check_reserved(target, target_place)
         self._check_depth(directory, node, target_directory, target, flags)
+        if target is node:
+            return
         if not flags & RenameFlag.EXCHANGE and target is not None:
-            if target is node:
-                return
             self._check_replace(node, target, new_name)
         now = self.clock()
         if flags & RenameFlag.EXCHANGE and target is not None:
@@ -234,6 +239,12 @@ class Namespace(ViewState):
         domain, path = self.place(directory, name)
         if path == self.domains[domain].reserved:
             raise _error(EPERM, name)
+
+    def _check_reserved(self, node: Node | None, place: Place) -> None:
+        """Refuse to move or remove a directory above the reserved name, which would free that name."""
+        reserved = self.domains[place.domain].reserved
+        if isinstance(node, Directory) and reserved is not None and reserved.startswith(place.path + b"/"):
+            raise _error(EBUSY)
 
     def _directory_for_new_name(self, parent: int, name: bytes) -> Directory:
         directory = self.directory(parent)
@@ -335,8 +346,6 @@ class Namespace(ViewState):
         new_name: bytes,
         target: Node,
     ) -> None:
-        if node is target:
-            return
         node.drop_link(directory, name)
         target.drop_link(target_directory, new_name)
         self._bind_moved(directory, name, target)

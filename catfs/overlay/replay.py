@@ -8,9 +8,10 @@ import stat
 from collections.abc import Iterable
 
 from catfs.errors import FormatError, printable
-from catfs.limits import FILE_BYTES_MAX
+from catfs.limits import FILE_BYTES_MAX, FRESH_INODE_FIRST
 from catfs.overlay.attributes import AttributeChanges
 from catfs.overlay.nodes import Actor, Directory, File, Node
+from catfs.overlay.state import ROOT_INODE
 from catfs.overlay.view import View
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
 
@@ -103,6 +104,9 @@ class _Player:
             node = self._view.resolve(record.domain, record.path)
             if node is None:
                 raise ReplayError(record, "there is no such file at this point of the log")
+            if record.ino >= FRESH_INODE_FIRST:
+                # A lower file that could not keep its number: which one it got depends on what came before.
+                self._view.renumber(node, record.ino)
             self._nodes[record.ino] = node
         return node
 
@@ -130,6 +134,8 @@ class _Player:
         node.uid, node.gid = record.number("uid"), record.number("gid")
         if "mode" in record.numbers:
             node.mode = stat.S_IFMT(node.mode) | stat.S_IMODE(record.number("mode"))
+        if record.ino == ROOT_INODE:
+            raise ReplayError(record, "this is the inode number of the root")
         self._view.renumber(node, record.ino)
         node.opens += 1  # kept for as long as the replay lasts, like an open file
         self._nodes[record.ino] = node

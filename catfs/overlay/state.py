@@ -97,7 +97,8 @@ class ViewState:
         yet are touched when they are."""
         self._next_inode = FRESH_INODE_FIRST
         self._fresh_handles = itertools.count(1)
-        self._foreign_inodes: dict[tuple[int, int], int] = {}
+        self._foreign_inodes: dict[tuple[int, int, int], int] = {}
+        """(domain, device, inode) of lower files that cannot keep their number -> the one they have."""
         self.idle: set[Directory] = set()
         """Directories of which the kernel has forgotten entries since the last sweep."""
         self.forgets_until_sweep = FORGETS_PER_SWEEP
@@ -168,7 +169,7 @@ class ViewState:
     def _node_of_lower(self, origin: Origin) -> Node:
         """Give the node for a lower file: the known one for a further hard link, else a new one."""
         lower_stat = origin.lower_stat
-        ino = self._inode_of_lower(lower_stat)
+        ino = self._inode_of_lower(lower_stat, origin.domain)
         known = self.nodes.get(ino)
         if known is not None and not isinstance(known, Directory):
             return known
@@ -176,17 +177,22 @@ class ViewState:
         self.nodes[ino] = node
         return node
 
-    def _inode_of_lower(self, lower_stat: LowerStat) -> int:
+    def _inode_of_lower(self, lower_stat: LowerStat, domain: int) -> int:
         """Keep the lower's inode number where it is free to be used.
 
-        So tools that remember inode numbers (git's index is one) find their files unchanged.
+        So tools that remember inode numbers (git's index is one) find their files unchanged. A file with
+        names in two domains is a file of its own in each: each is proven and committed for itself.
         """
         device, ino = lower_stat.dev, lower_stat.ino
+        key = (domain, device, ino)
+        foreign = self._foreign_inodes.get(key)
+        if foreign is not None:
+            return foreign
         if device == self._device and ROOT_INODE < ino < FRESH_INODE_FIRST:
-            return ino
-        key = (device, ino)
-        if key not in self._foreign_inodes:
-            self._foreign_inodes[key] = self.fresh_inode()
+            known = self.nodes.get(ino)
+            if known is None or known.origin is None or known.origin.domain == domain:
+                return ino
+        self._foreign_inodes[key] = self.fresh_inode()
         return self._foreign_inodes[key]
 
     def fresh_inode(self) -> int:
@@ -195,20 +201,25 @@ class ViewState:
         return self._next_inode - 1
 
     def renumber(self, node: Node, ino: int) -> None:
-        """Give a new node the inode number that it had when the log was written.
+        """Give a node the inode number that it had when the log was written.
 
-        So the records that follow in a continued log mean the same nodes as those before.
+        So the records that follow in a continued log mean the same nodes as those before. What has the
+        number now gets another one, and lower files are still found again under theirs.
         """
         if node.ino == ino:
             return
         other = self.nodes.get(ino)
+        moved = {node.ino: ino}
         del self.nodes[node.ino]
         if other is not None:
-            other.ino = self.fresh_inode()
+            other.ino = moved[ino] = self.fresh_inode()
             self.nodes[other.ino] = other
         node.ino = ino
         self.nodes[ino] = node
         self._next_inode = max(self._next_inode, ino + 1)
+        if node.origin is not None or other is not None:
+            for key, number in self._foreign_inodes.items():
+                self._foreign_inodes[key] = moved.get(number, number)
 
     def lookup(self, parent: int, name: bytes) -> Node | None:
         """Give what a name in a directory stands for, or None.
@@ -254,7 +265,7 @@ class ViewState:
             lower_stat = self.domains[domain].lower.stat(origin)
             if lower_stat is None:
                 return None
-            node = self.nodes.get(self._inode_of_lower(lower_stat))
+            node = self.nodes.get(self._inode_of_lower(lower_stat, domain))
             chain.append(node if isinstance(node, Directory) else None)
         deepest = max(index for index, node in enumerate(chain) if node is not None)
         here = chain[deepest]

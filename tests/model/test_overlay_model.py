@@ -304,6 +304,13 @@ class OverlayMachine(RuleBasedStateMachine):
         self.twin.compare_xattrs(self.some_path(data, (stat.S_IFREG, stat.S_IFDIR)))
 
     @rule()
+    def sweep(self) -> None:
+        """Let the view go of what the kernel has forgotten and nobody has changed."""
+        for ino in list(self.view.nodes):
+            self.view.forget(ino, 1)
+        self.view.sweep()
+
+    @rule()
     def fold_now(self) -> None:
         """Fold in the middle: it must neither be wrong now nor make a later one wrong."""
         assert self.fold(self.view) == self.twin_tree()
