@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import add_json
+from catfs.cli.words import add_json, path_argument
 from catfs.records import Confine, Leftovers
 from catfs.runtime.mounted import Mounted, start_mount
 from catfs.runtime.request import RunRequest
@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("domain", type=Path, metavar="DOMAIN", help="the directory to mount over")
+    parser.add_argument("domain", type=path_argument, metavar="DOMAIN", help="the directory to mount over")
     parser.add_argument(
         "--output",
         action="append",
         default=[],
-        type=Path,
+        type=path_argument,
         metavar="PATH",
         help="a path in the domain that may survive (repeatable)",
     )
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allowed-root",
         action="append",
         default=[],
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="a folder under which outputs may be declared (repeatable; default: anywhere in the domain)",
     )

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import Progress, human_bytes, print_json, tell
-from catfs.cli.words import add_json, say_conclusion, say_recoveries
+from catfs.cli.words import add_json, path_argument, say_conclusion, say_recoveries
 from catfs.errors import UsageError
 from catfs.records.job import Confine, Leftovers
 from catfs.runtime.request import RunRequest
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--domain",
         action="append",
         default=[],
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="a directory that must be returned as it was (repeatable; default: the working directory)",
     )
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         action="append",
         default=[],
-        type=Path,
+        type=path_argument,
         metavar="PATH",
         help="a path in a domain that may survive (repeatable)",
     )
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allowed-root",
         action="append",
         default=[],
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="a folder under which outputs may be declared (repeatable; default: anywhere in a domain)",
     )
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-write",
         action="append",
         default=[],
-        type=Path,
+        type=path_argument,
         metavar="PATH",
         help="a place outside the domains that the confined command may write (repeatable)",
     )

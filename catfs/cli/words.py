@@ -25,6 +25,17 @@ def add_json(parser: argparse.ArgumentParser, text: str = "print the result as J
     parser.add_argument("--json", action="store_true", help=text)
 
 
+def path_argument(word: str) -> Path:
+    """Give the path that an argument names. A variable that is not set must not mean `here`.
+
+    Raises:
+        ArgumentTypeError: when it is empty.
+    """
+    if not word:
+        raise argparse.ArgumentTypeError("expected a path, got an empty word")
+    return Path(word)
+
+
 def find_workspace(start: Path | None = None) -> Workspace:
     """Give the workspace at or above a folder, the working directory by default.
 

@@ -59,14 +59,15 @@ class Confinement:
         wall += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108
         if self._is_hidden_by_tmp(cwd):
             wall += ["--ro-bind", str(cwd), str(cwd)]
+        # Outer places first: a bind mount hides what was mounted below its place before.
+        for path in sorted((*self.allow_write, *self.domains), key=lambda path: len(path.parts)):
+            wall += ["--bind", str(path), str(path)]
         if not any(self.workspace.is_relative_to(domain) for domain in self.domains) and (
             not self._is_hidden_by_tmp(self.workspace)
             or cwd == self.workspace.parent
             or self.workspace.is_relative_to(cwd)
         ):
             wall += ["--tmpfs", str(self.workspace), "--remount-ro", str(self.workspace)]
-        for path in (*self.domains, *self.allow_write):
-            wall += ["--bind", str(path), str(path)]
         wall += ["--chdir", str(cwd), "--"]
         return [*wall, "/bin/sh", "-c", 'exec "$@"', "catfs", *arguments]
 

@@ -15,6 +15,7 @@ import trio
 
 from catfs.clock import system_clock
 from catfs.durable import write_fully
+from catfs.errors import MachineError
 from catfs.overlay import View
 from catfs.overlay.transports import Transport
 from catfs.runtime.launch import Child
@@ -76,7 +77,7 @@ async def execute(
         tick: Called about ten times a second, to show progress; None for nobody.
 
     Raises:
-        MachineError: when the child could not mount.
+        MachineError: when the child could not mount, or what it printed could not be kept.
 
     If it is cancelled, the command is killed and the mount is gone.
     """
@@ -97,9 +98,10 @@ async def execute(
         nursery.start_soon(_forward_signals, child.pid, stop)
         if tick is not None:
             nursery.start_soon(_tick, tick)
+        lost: list[OSError] = []
         async with trio.open_nursery() as copiers:
             for stream in streams:
-                copiers.start_soon(_copy, stream)
+                copiers.start_soon(_copy, stream, lost)
             status = await _wait(child.pid)
             with trio.move_on_after(_UNMOUNT_SECONDS) as patience:
                 await served.wait()
@@ -110,6 +112,11 @@ async def execute(
         nursery.cancel_scope.cancel()
     problem = child.problem() if status else None
     child.close()
+    if lost:
+        raise MachineError(
+            f"what the command printed cannot be kept: {lost[0].strerror}; nothing was committed",
+            hint="make room in the workspace and run again",
+        )
     # Whoever asks a run to end wants no commit, also when the command takes that for a success.
     return Ended(status or stop.status, problem, patience.cancelled_caught, started, system_clock())
 
@@ -145,18 +152,25 @@ async def _forward_signals(pid: int, stop: _Stop) -> None:
             stop.status = stop.status or 128 + number
 
 
-async def _copy(stream: Stream) -> None:
-    """Pass a stream on and keep it. A terminal that goes away does not end the command."""
+async def _copy(stream: Stream, lost: list[OSError]) -> None:
+    """Pass a stream on and keep it. A terminal that goes away does not end the command, nor a full disk."""
     terminal = stream.terminal
-    with stream.keep.open("wb", buffering=0) as kept:
+    kept = os.open(stream.keep, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
         async with trio.lowlevel.FdStream(stream.pipe) as source:
             async for block in source:
-                write_fully(kept.fileno(), block)
+                try:
+                    if not lost:
+                        write_fully(kept, block)
+                except OSError as error:
+                    lost.append(error)
                 if terminal is not None:
                     try:
                         await trio.to_thread.run_sync(write_fully, terminal, block)
                     except OSError:
                         terminal = None
+    finally:
+        os.close(kept)
 
 
 async def _tick(tick: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from catfs.errors import UsageError
 from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.workspace import Workspace
@@ -69,12 +70,10 @@ def resolve_request(request: RunRequest, workspace: Workspace) -> Job:
     configuration = workspace.configuration()
     allowed = (*configuration.allowed_roots, *request.allowed_roots)
     declarations = declare(request.domains or (request.cwd,), request.outputs, allowed)
-    allow_write = tuple(
-        Path(os.path.realpath(path)) for path in (*configuration.allow_write, *request.allow_write)
-    )
+    allow_write = tuple(_existing(path) for path in (*configuration.allow_write, *request.allow_write))
     arguments = tuple(os.fsencode(word) for word in request.arguments)
     spec = JobSpec(
-        run_id=request.run_id or fresh_run_id(),
+        run_id=fresh_run_id() if request.run_id is None else request.run_id,
         intent=request.intent,
         domains=tuple(os.fsencode(declaration.path) for declaration in declarations),
         outputs=tuple(
@@ -90,6 +89,18 @@ def resolve_request(request: RunRequest, workspace: Workspace) -> Job:
         transport=request.transport,
     )
     return Job(spec, declarations, allow_write)
+
+
+def _existing(path: Path) -> Path:
+    """Resolve a place that the command may write.
+
+    Raises:
+        UsageError: when there is no such place.
+    """
+    resolved = Path(os.path.realpath(path))
+    if not resolved.exists():
+        raise UsageError(f"the place {path} that the command may write does not exist", hint="make it first")
+    return resolved
 
 
 def fresh_run_id() -> str:

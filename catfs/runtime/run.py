@@ -61,13 +61,22 @@ def run_command(
         with Session(workspace, job.spec.run_id, job.declarations, "run") as session:
             child, streams = _launch(session, job, workspace, request, (output, errors))
             with phases.phase("execute"):
-                ended = trio.run(execute, session.view, transport, child, streams, _ticker(session, show))
+                try:
+                    ended = trio.run(execute, session.view, transport, child, streams, _ticker(session, show))
+                except ExceptionGroup as group:
+                    raise _cause(group) from group
             if ended.problem is not None and ended.status not in {126, 127}:
                 raise MachineError(f"the command could not be started: {ended.problem}")
             steps = [_step_result(job, ended, streams, writer)]
             record = Recording(workspace, writer, steps, request.argv, request.cwd, started, phases)
             conclusion = conclude(session, job, record)
     return replace(conclusion, cut_off=ended.cut_off)
+
+
+def _cause(group: ExceptionGroup[Exception]) -> Exception:
+    """Give the first of the errors that ended several tasks: it is what is told."""
+    first = group.exceptions[0]
+    return _cause(first) if isinstance(first, ExceptionGroup) else first
 
 
 def _launch(

@@ -212,6 +212,22 @@ def test_allowed_place_is_writable_and_in_the_proof(project: Project, outside: P
     assert proof.allow_write == (os.fsencode(outside),)
 
 
+def test_allowed_place_around_domain_and_workspace_opens_neither(project: Project) -> None:
+    """Below an allowed place the domain is still a view, and the workspace still out of reach."""
+    above = project.path.parent
+    (above / ".catfs").mkdir()
+    project.run("true")
+    runs = sorted((above / ".catfs" / "runs").rglob("*"))
+    script = (
+        f"echo x > made; echo x > ../beside; ls -A ../.catfs; rm -rf ../.catfs/runs; touch {above}/.catfs/x"
+    )
+    result = _try(project, script, "on", "--allow-write", above)
+    assert result.stdout == b""
+    assert (above / "beside").read_text() == "x\n"
+    assert list(project.path.iterdir()) == []
+    assert set(runs) < set((above / ".catfs" / "runs").rglob("*"))
+
+
 def test_unconfined_run_says_so(project: Project) -> None:
     """`--confine off` is recorded in the proof."""
     project.run("true", "--confine", "off")
