@@ -23,6 +23,10 @@ class RenameFlag(IntFlag):
     EXCHANGE = 2
 
 
+_RENAME_FLAGS = frozenset({0, int(RenameFlag.NOREPLACE), int(RenameFlag.EXCHANGE)})
+"""What a rename may be asked for; plain numbers, because masking with a flag costs a microsecond."""
+
+
 def _error(code: int, name: bytes = b"") -> OSError:
     return OSError(code, os.strerror(code), name)
 
@@ -181,8 +185,9 @@ class Namespace(ViewState):
                 flags and for a directory that would move below itself, EXDEV for another domain,
                 EBUSY for a directory above the reserved name.
         """
-        if flags not in {0, RenameFlag.NOREPLACE, RenameFlag.EXCHANGE}:
+        if flags not in _RENAME_FLAGS:
             raise _error(EINVAL, name)
+        exchange = flags == RenameFlag.EXCHANGE
         directory, node = self._existing(parent, name)
         target_directory = self.directory(new_parent)
         self._check_new_name(target_directory, new_name)
@@ -192,19 +197,19 @@ class Namespace(ViewState):
         domain_roots = [n for n in (node, target) if isinstance(n, Directory) and n.domain is not None]
         if source_place.domain != target_place.domain or domain_roots:
             raise _error(EXDEV, name)
-        if flags & RenameFlag.NOREPLACE and target is not None:
+        if flags == RenameFlag.NOREPLACE and target is not None:
             raise _error(EEXIST, new_name)
-        if flags & RenameFlag.EXCHANGE and target is None:
+        if exchange and target is None:
             raise _error(ENOENT, new_name)
         self._check_reserved(node, source_place)
         self._check_reserved(target, target_place)
         self._check_depth(directory, node, target_directory, target, flags)
         if target is node:
             return
-        if not flags & RenameFlag.EXCHANGE and target is not None:
+        if not exchange and target is not None:
             self._check_replace(node, target, new_name)
         now = self.clock()
-        if flags & RenameFlag.EXCHANGE and target is not None:
+        if exchange and target is not None:
             self._exchange(directory, name, node, target_directory, new_name, target)
             target.ctime = now
         else:
