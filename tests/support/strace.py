@@ -98,7 +98,8 @@ def read_strace(output: Path, domain: Path) -> Iterator[Call]:
         if pid not in folders:
             folders[pid], programs[pid] = folders[parents[pid]], programs[parents[pid]]
         if name == "execve":
-            programs[pid] = os.path.realpath(_decode(_STRING.findall(arguments)[0]))
+            program = _decode(_STRING.findall(arguments)[0])
+            programs[pid] = os.path.realpath(os.path.join(folders[pid], program))
         elif name == "chdir":
             folders[pid] = os.path.join(folders[pid], _decode(_STRING.findall(arguments)[0]))
         elif name == "fchdir":
