@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from errno import EINVAL, ENOTCONN
@@ -109,7 +109,7 @@ def examine_workspace(workspace: Workspace, clock: Clock = system_clock) -> list
         elif not (item.live or is_suspended(item)) and _is_settled(item, settled):
             findings.append(_dead_session(item, in_use))
     findings += _find_runs(workspace, {item.identity for item in facts if item.live}, settled)
-    findings += find_dead_mounts([item for item in facts if not is_suspended(item)])
+    findings += find_dead_mounts(workspace.root, facts)
     return findings
 
 
@@ -131,17 +131,29 @@ def clean(findings: list[Finding]) -> Iterator[Treatment]:
             yield Treatment(finding, cleaned=False, report=f"it cannot be removed: {error.strerror or error}")
 
 
-def find_dead_mounts(sessions: list[SessionFacts], mounts: Path = Path("/proc/self/mounts")) -> list[Finding]:
-    """Give the mounts of catfs that have no server any more and belong to none of the sessions.
+def find_dead_mounts(
+    place: Path, sessions: Collection[SessionFacts] = (), mounts: Path = Path("/proc/self/mounts")
+) -> list[Finding]:
+    """Give the mounts of catfs that have no server any more.
+
+    Those of other workspaces are left to them: only what is mounted at or below a folder counts, and on
+    the domains of suspended sessions. The mount of a dead session goes with that session.
 
     Args:
-        sessions: The sessions that are known: mounts of live ones live, those of dead ones go with them.
+        place: The folder.
+        sessions: The sessions that are known.
         mounts: The list of mounts in the form of /proc/self/mounts.
+
+    Raises:
+        OSError: when the list cannot be read.
     """
-    known = {os.fsencode(domain) for facts in sessions for domain in facts.domains}
+    suspended = _domains(facts for facts in sessions if is_suspended(facts))
+    cared_for = _domains(facts for facts in sessions if facts.kind == "mount" and not is_suspended(facts))
+    top = os.fsencode(place)
     findings = []
     for point in _catfs_mounts(mounts):
-        if point in known:
+        is_below = point == top or point.startswith(top.rstrip(b"/") + b"/")
+        if point in cared_for or not (is_below or point in suspended):
             continue
         name = printable(point)
         answer = _answers(point)
@@ -152,6 +164,10 @@ def find_dead_mounts(sessions: list[SessionFacts], mounts: Path = Path("/proc/se
             sentence = f"the view mounted at {name} has no server any more and hides what is below"
             findings.append(Finding(Trouble.DEAD_MOUNT, name, sentence, "", partial(_unmount, point)))
     return findings
+
+
+def _domains(sessions: Iterable[SessionFacts]) -> set[bytes]:
+    return {os.fsencode(domain) for facts in sessions for domain in facts.domains}
 
 
 def _find_commits(workspace: Workspace) -> Iterator[Finding]:

@@ -162,6 +162,7 @@ class PathProofFile:
         Raises:
             FormatError: when they are not.
         """
+        _expect("the run id", proof.run_id, self.run_id)
         _expect("the digest of the run's proof", proof.digest.hex, self.run_proof.hex)
         for domain in proof.domains:
             if domain.roots.path == self.domain:
