@@ -16,6 +16,9 @@ from catfs.errors import MachineError
 
 _FILE_CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD")
 
+_WALL_FAILED = 1
+"""Exit status of bubblewrap for everything that goes wrong with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
@@ -33,12 +36,13 @@ class Confinement:
     allow_write: tuple[Path, ...]
     workspace: Path
 
-    def command(self, arguments: Sequence[str], cwd: Path) -> list[str]:
+    def command(self, arguments: Sequence[str], cwd: Path, report: int) -> list[str]:
         """Give the arguments to execute so that a command runs behind the wall.
 
         Args:
             arguments: The command.
             cwd: Its working directory.
+            report: Inheritable descriptor to which the wall says what becomes of the command.
 
         Raises:
             MachineError: when bubblewrap is not installed.
@@ -52,7 +56,7 @@ class Confinement:
                 hint="install the package bubblewrap, or run with --confine off",
             )
         wall = [program, "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session"]
-        wall += ["--cap-drop", "ALL"]
+        wall += ["--json-status-fd", str(report), "--cap-drop", "ALL"]
         if os.geteuid() == 0:
             for capability in _FILE_CAPABILITIES:
                 wall += ["--cap-add", capability]
@@ -70,6 +74,15 @@ class Confinement:
             wall += ["--tmpfs", str(self.workspace), "--remount-ro", str(self.workspace)]
         wall += ["--chdir", str(cwd), "--"]
         return [*wall, "/bin/sh", "-c", 'exec "$@"', "catfs", *arguments]
+
+    def has_failed(self, status: int, report: bytes) -> bool:
+        """Say whether it was the wall that failed, and not the command, which then never ran.
+
+        Args:
+            status: Exit status of what `command` gave.
+            report: What the wall said; it speaks of an exit only when the command was executed.
+        """
+        return self.on and status == _WALL_FAILED and b"exit-code" not in report
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Give the environment of the command: the caller's, with temporary files in the private /tmp."""

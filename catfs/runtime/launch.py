@@ -102,6 +102,7 @@ def launch_command(
     cwd: Path,
     output: int,
     errors: int,
+    report: int | None,
 ) -> Child:
     """Fork the child that mounts privately and executes a command.
 
@@ -112,6 +113,7 @@ def launch_command(
         cwd: Its working directory, entered anew inside the mount.
         output: Descriptor that becomes its standard output.
         errors: Descriptor that becomes its standard error.
+        report: Descriptor that it inherits besides, or None.
     """
     ours, theirs = socket.socketpair()
     server = os.getpid()
@@ -130,6 +132,8 @@ def launch_command(
         os.chdir(cwd)
         os.dup2(output, 1)
         os.dup2(errors, 2)
+        if report is not None:
+            os.set_inheritable(report, True)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         status = _execute(theirs, arguments, environment)
     except OSError as error:

@@ -23,6 +23,9 @@ from catfs.runtime.stopping import orderly_stop
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
+_REPORT = "wall.json"
+"""File of the session in which the wall says what became of the command."""
+
 Show = Callable[[int, int], None]
 """Told how many files and bytes of the domains have been read."""
 
@@ -65,8 +68,7 @@ def run_command(
                     ended = trio.run(execute, session.view, transport, child, streams, _ticker(session, show))
                 except ExceptionGroup as group:
                     raise _cause(group) from group
-            if ended.problem is not None and ended.status not in {126, 127}:
-                raise MachineError(f"the command could not be started: {ended.problem}")
+            _check_started(session, job, workspace, ended)
             steps = [_step_result(job, ended, streams, writer)]
             record = Recording(workspace, writer, steps, request.argv, request.cwd, started, phases)
             conclusion = conclude(session, job, record)
@@ -79,6 +81,26 @@ def _cause(group: ExceptionGroup[Exception]) -> Exception:
     return _cause(first) if isinstance(first, ExceptionGroup) else first
 
 
+def _wall(job: Job, workspace: Workspace) -> Confinement:
+    paths = tuple(declaration.path for declaration in job.declarations)
+    return Confinement(job.spec.confine is Confine.ON, paths, job.allow_write, workspace.folder)
+
+
+def _check_started(session: Session, job: Job, workspace: Workspace, ended: Ended) -> None:
+    """Tell a command that never ran from one that failed.
+
+    Raises:
+        MachineError: when it never ran, for another reason than that it cannot be found or executed.
+    """
+    if ended.problem is not None and ended.status not in {126, 127}:
+        raise MachineError(f"the command could not be started: {ended.problem}")
+    if _wall(job, workspace).has_failed(ended.status, (session.folder / _REPORT).read_bytes()):
+        raise MachineError(
+            "the wall around the command could not be built, so the command did not run",
+            hint="bubblewrap has said why; --confine off runs without a wall",
+        )
+
+
 def _launch(
     session: Session,
     job: Job,
@@ -88,8 +110,9 @@ def _launch(
 ) -> tuple[Child, list[Stream]]:
     """Fork the command; it waits for its view to be served."""
     paths = tuple(declaration.path for declaration in job.declarations)
-    wall = Confinement(job.spec.confine is Confine.ON, paths, job.allow_write, workspace.folder)
-    command = wall.command(request.arguments, request.cwd)
+    wall = _wall(job, workspace)
+    report = os.open(session.folder / _REPORT, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    command = wall.command(request.arguments, request.cwd, report)
     staging = session.folder / "mount"
     staging.mkdir()
     pipes = [os.pipe() for _ in terminals]
@@ -101,8 +124,10 @@ def _launch(
             request.cwd,
             pipes[0][1],
             pipes[1][1],
+            report if wall.on else None,
         )
     finally:
+        os.close(report)
         for _, writing in pipes:
             os.close(writing)
     streams = [

@@ -5,6 +5,7 @@ control, where it must succeed, so that no test passes because the attempt itsel
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -175,6 +176,7 @@ def test_no_descriptor_is_inherited_but_stdio(project: Project) -> None:
     script = "for d in /proc/self/fd/*; do readlink $d; done"
     for confine in ("on", "off"):
         links = _try(project, script, confine).stdout.decode().split()
+        assert len(links) == 3, links
         assert not [link for link in links if "fuse" in link or ".catfs" in link or str(project.path) in link]
 
 
@@ -226,6 +228,22 @@ def test_allowed_place_around_domain_and_workspace_opens_neither(project: Projec
     assert (above / "beside").read_text() == "x\n"
     assert list(project.path.iterdir()) == []
     assert set(runs) < set((above / ".catfs" / "runs").rglob("*"))
+
+
+def test_wall_that_cannot_be_built_is_no_failure_of_the_command(project: Project, tmp_path: Path) -> None:
+    """When bubblewrap fails the status is 125 and the command did not run; 1 is the command's own."""
+    program = tmp_path / "programs" / "bwrap"
+    program.parent.mkdir()
+    real = shutil.which("bwrap")
+    program.write_text(f'#!/bin/sh\nexec {real} --bind /no/such/place /no/such/place "$@"\n')
+    program.chmod(0o755)
+    path = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    result = project.run("echo ran", environment=path)
+    assert result.status == 125, result.stderr
+    assert "the command did not run" in result.stderr
+    assert "/no/such/place" in result.stderr
+    assert project.run("exit 1").status == 1
+    assert project.sessions() == []
 
 
 def test_unconfined_run_says_so(project: Project) -> None:
