@@ -33,7 +33,7 @@ SETTLE_SECONDS: Final = 10
 its session, within milliseconds after their folders were made."""
 
 ANSWER_SECONDS: Final = 5.0
-"""How long a mount may take to answer a stat, in seconds. One whose server hangs would keep us for ever."""
+"""How long a mount may take to answer, in seconds. One whose server hangs would keep us for ever."""
 
 _STAGE = "stage"
 
@@ -281,12 +281,13 @@ def _answers(point: bytes) -> bool | None:
 
     def look() -> None:
         try:
-            os.stat(point)
+            # Not stat, which the kernel answers from its cache for as long as the mount stands.
+            os.statvfs(point)
             found.append(True)
         except OSError as error:
             found.append(error.errno != ENOTCONN)
 
-    # A daemon thread, since a stat that hangs can be neither cancelled nor waited for.
+    # A daemon thread, since a call that hangs can be neither cancelled nor waited for.
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     thread.join(ANSWER_SECONDS)
