@@ -74,7 +74,7 @@ def _domain(word: str | None) -> Path | None:
 
 
 def _look(domain: Path | None) -> _Report:
-    workspace = find_workspace()
+    workspace = _workspace(domain)
     sessions = [facts for facts in readable_sessions(workspace) if domain is None or domain in facts.domains]
     runs = list_runs(workspace.runs)
     running = {facts.identity for facts in sessions if facts.live}
@@ -84,6 +84,16 @@ def _look(domain: Path | None) -> _Report:
         list_journals(os.fsencode(workspace.folder)),
         summarize_run(runs[-1], running) if runs else None,
     )
+
+
+def _workspace(domain: Path | None) -> Workspace:
+    """Give the workspace above the working directory, or above the domain when that has its sessions."""
+    here = Workspace.find(Path.cwd())
+    there = None if domain is None else Workspace.find(domain)
+    if there is None or domain is None:
+        return find_workspace() if here is None else here
+    knows = any(domain in facts.domains for facts in readable_sessions(there))
+    return there if here is None or knows else here
 
 
 def _ask(facts: SessionFacts) -> LiveStatus | str | None:

@@ -57,4 +57,5 @@ def test_a_domain_limits_the_sessions(sample: SampleWorkspace) -> None:
     other.mkdir()
     assert b"a-run" not in run_catfs(["status", "other"], sample.root).stdout
     assert b"a-run" in run_catfs(["status", "domain"], sample.root).stdout
+    assert b"a-run" in run_catfs(["status", sample.domain], sample.root.parent).stdout
     assert run_catfs(["status", "nowhere"], sample.root).status == 2

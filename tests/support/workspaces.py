@@ -124,6 +124,8 @@ class SampleWorkspace:
         (self.domain / "src" / "main.c").write_bytes(b"int main(void) { return 0; }\n")
         (self.domain / "new\nline").write_bytes(b"")
         Path(os.fsdecode(os.fsencode(self.domain) + b"/old\xff")).write_bytes(b"old")
+        # Made here first: a workspace that somebody left above the folders of tests must not be found.
+        (root / ".catfs").mkdir()
         self.workspace = Workspace.find_or_create(root)
 
     @property
