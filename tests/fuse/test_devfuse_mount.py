@@ -183,10 +183,14 @@ def test_nodes_go_when_the_kernel_forgets(server: Mounted, top: Path) -> None:
         shutil.copytree(top / "folder", top / "copy")
         shutil.rmtree(top / "copy")
     before = server.ask("nodes")
+    server.ask("garbage")
     for _ in range(3):
         shutil.copytree(top / "folder", top / "copy")
         shutil.rmtree(top / "copy")
     assert server.ask("nodes") == before
+    cycles = server.ask("garbage")
+    assert isinstance(cycles, int)
+    assert cycles < _FILES, "removed files and directories must not wait for the search for cycles"
 
 
 def test_a_cancelled_transport_lets_everybody_go(tmp_path: Path) -> None:
