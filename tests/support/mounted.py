@@ -89,21 +89,26 @@ class Mounted:
         self.unmount()
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], _PATIENCE_SECONDS)[0]:
-            self.ask("stop")
+            self._say("stop")
         return self.wait()
 
     def wait(self) -> dict[str, object]:
         """Wait for a server that is about to end and give what it found out."""
         fact = self._read()
+        while "log_leads_to_view" not in fact:  # but that it was told to stop, or has begun to check
+            fact = self._read()
         assert self._process.wait(SECONDS_MAX) == 0, self.errors
         return fact
 
     def ask(self, question: str) -> object:
         """Ask the server and give its answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(question.encode() + b"\n")
-        self._process.stdin.flush()
+        self._say(question)
         return self._read()["answer"]
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
 
     def check_roots(self) -> None:
         """Check that a full walk of the mount, the view and the replay of its log have one root.

@@ -2,9 +2,9 @@
 
     python -m tests.support.serve_view TRANSPORT LOWER MOUNT LOG SECONDS
 
-It prints one line of JSON when the view is served, one for each question, and one when the view has
-been unmounted: whether the log leads to the same tree as the view. It ends itself by an alarm after
-so many seconds, whatever happens, which aborts the connection and lets every caller go.
+It prints one line of JSON when the view is served, one for each question, one when the view has been
+unmounted, and a last one: whether the log leads to the same tree as the view. It ends itself by an
+alarm after so many seconds, whatever happens, which aborts the connection and lets every caller go.
 """
 
 import gc
@@ -152,6 +152,7 @@ def main() -> None:
     child.proceed()
     say({"served": True})
     trio.run(server.run, connection)
+    say({"ended": True})
     say({"log_leads_to_view": server.log_leads_to_view()})
 
 
