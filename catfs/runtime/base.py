@@ -60,6 +60,7 @@ class BaseReader:
         parent = os.getpid()
         self._pid = os.fork()
         self._bases: list[Base] | None = None
+        self._ended = False
         if self._pid:
             self.descriptor = os.pidfd_open(self._pid)
             return
@@ -89,22 +90,27 @@ class BaseReader:
             FormatError: when the results are damaged.
         """
         if self._bases is None:
-            _, status = os.waitpid(self._pid, 0)
-            os.close(self.descriptor)
-            if status:
+            if self._wait():
                 raise MachineError(_problem(self._folder))
             self._bases = [_load(self._folder, index) for index in range(self._count)]
         return self._bases
 
     def stop(self) -> None:
         """End the process, whatever it is doing, and close what was loaded."""
-        if self._bases is None:
+        if not self._ended:
             os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            os.close(self.descriptor)
-            self._bases = []
-        for base in self._bases:
+            self._wait()
+        for base in self._bases or ():
             base.pack.close()
+
+    def _wait(self) -> int:
+        """Wait for the process once and give its wait status; 0 when it succeeded."""
+        if self._ended:
+            return 1
+        _, status = os.waitpid(self._pid, 0)
+        self._ended = True
+        os.close(self.descriptor)
+        return status
 
     def _read_all(self, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> None:
         for index, root in enumerate(roots):

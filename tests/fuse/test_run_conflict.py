@@ -143,6 +143,20 @@ def test_two_runs_with_the_same_output_commit_once(project: Project) -> None:
     assert (project.path / "output").read_text() == "one\n"
 
 
+def test_file_that_changes_while_the_domain_is_read_is_named(project: Project) -> None:
+    """A domain that does not hold still cannot be vouched for: the run fails and names the file."""
+    with (project.path / "restless").open("wb", buffering=0) as stream:
+        stream.truncate(300 << 20)
+        stream.seek(0, os.SEEK_END)
+        with project.start("true") as started:
+            while started.process.poll() is None:
+                stream.write(b"x")
+            result = started.end()
+    assert result.status in {3, 125}
+    assert "restless" in result.stderr
+    assert project.sessions() == []
+
+
 def test_domain_that_is_renamed_during_the_run_stays_as_it_is(project: Project) -> None:
     """When another directory stands at the domain's path, nothing is written into it."""
     project.write("input", "input\n")

@@ -20,7 +20,7 @@ for i in $(seq {FILES}); do echo new > out/old-$i; echo new > out/new-$i; done
 rm out/gone; mv out/moved out/away; mv moved out/moved; echo scratch > scratch; chmod 700 out
 """
 OPTIONS = ("--output", "out", "--leftovers", "discard")
-MOMENTS = 8
+MOMENTS = 6
 """Into how many parts the time of a run is cut; it is killed once in each."""
 
 

@@ -86,7 +86,7 @@ def test_empty_file_and_empty_domain(project: Project) -> None:
 def test_sparse_output_of_three_gibibytes_stays_sparse(project: Project) -> None:
     """Holes are not written out: not in the session, not in the committed file."""
     script = (
-        f"truncate -s {GIGABYTES_3} output; printf middle | dd of=output bs=1 seek=2000000000 conv=notrunc; "
+        f"truncate -s {GIGABYTES_3} output; printf middle | dd of=output bs=1 seek=500000000 conv=notrunc; "
         "printf end >> output"
     )
     result = project.run(script, "--output", "output")
@@ -105,10 +105,10 @@ def test_large_sparse_file_is_changed_in_one_place(project: Project) -> None:
     """A few bytes into a large file that was there make it dirty; written back, it is clean."""
     path = project.path / "large"
     with path.open("wb") as stream:
-        stream.truncate(300 << 20)
-        stream.seek(200_000_000)
+        stream.truncate(64 << 20)
+        stream.seek(50_000_000)
         stream.write(b"marker")
-    write = "printf {} | dd of=large bs=1 seek=200000000 conv=notrunc 2>/dev/null"
+    write = "printf {} | dd of=large bs=1 seek=50000000 conv=notrunc 2>/dev/null"
     assert project.run(write.format("MARKER")).status == 1
     result = project.run(f"{write.format('MARKER')}; {write.format('marker')}")
     assert result.status == 0, result.stderr
