@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +44,18 @@ class Workspace:
 
     @classmethod
     def find(cls, start: Path) -> Self | None:
-        """Give the nearest workspace at or above a folder, or None."""
+        """Give the nearest workspace of this user at or above a folder, or None.
+
+        What somebody else owns is passed over, and so is what lies in a folder above that everybody may
+        write (/tmp): whoever made it there would decide about everything below.
+        """
         for folder in (start, *start.parents):
-            # Not `Path.is_dir`: below a mount whose server died it raises, and the search goes on above.
-            if os.path.isdir(folder / FOLDER):
+            try:
+                found = os.stat(folder / FOLDER)
+                is_shared = folder != start and bool(os.stat(folder).st_mode & stat.S_IWOTH)
+            except OSError:  # not there, or below a mount whose server died: the search goes on above
+                continue
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not is_shared:
                 return cls(folder)
         return None
 
@@ -58,10 +67,15 @@ class Workspace:
 
         Raises:
             MachineError: when it cannot be made.
+            UsageError: when somebody else has one in that very folder.
         """
         found = cls.find(start)
         workspace = found or cls(start)
         before = os.stat(start)
+        if found is None and os.path.lexists(workspace.folder):
+            raise UsageError(
+                f"{workspace.folder} belongs to somebody else", hint="work as its owner, or in another folder"
+            )
         try:
             for part in _PARTS:
                 (workspace.folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)

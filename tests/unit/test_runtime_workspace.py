@@ -1,0 +1,45 @@
+"""Finding and making workspaces."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from catfs.errors import UsageError
+from catfs.runtime.workspace import Workspace
+
+
+def test_nearest_workspace_above_is_found(tmp_path: Path) -> None:
+    """Like a version control system, catfs looks upward from where it is called."""
+    Workspace.find_or_create(tmp_path)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    found = Workspace.find(below)
+    assert found is not None
+    assert found.root == tmp_path
+
+
+def test_workspace_in_a_shared_folder_above_is_passed_over(tmp_path: Path) -> None:
+    """What lies in a folder that everybody may write says nothing about what is below it."""
+    shared, below = tmp_path / "shared", tmp_path / "shared" / "mine"
+    below.mkdir(parents=True)
+    Workspace.find_or_create(shared)
+    shared.chmod(0o1777)
+    assert Workspace.find(below) is None
+    assert Workspace.find(shared) is not None
+
+
+def test_workspace_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that another user made is neither used nor taken over."""
+    (tmp_path / ".catfs").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert Workspace.find(tmp_path) is None
+    with pytest.raises(UsageError, match="belongs to somebody else"):
+        Workspace.find_or_create(tmp_path)
+
+
+def test_making_a_workspace_leaves_the_time_of_its_folder(tmp_path: Path) -> None:
+    """The folder may be a domain, of which nothing may change."""
+    os.utime(tmp_path, ns=(10**18, 10**18))
+    Workspace.find_or_create(tmp_path)
+    assert tmp_path.stat().st_mtime_ns == 10**18
