@@ -17,6 +17,10 @@ XATTR_VALUE_BYTES_MAX = 65536
 FILE_BYTES_MAX = (1 << 63) - 1
 """Largest file size and offset, in bytes: what a signed 64-bit offset can say."""
 
+VIEW_FILE_BYTES_MAX = (1 << 44) - 4096
+"""Largest file that a view lets a program make, in bytes: what ext4 allows. Every byte of a file that is
+there at the end is hashed, those of holes too, so a limit that no real disk has would only hide mistakes."""
+
 TIME_NS_MAX = (1 << 63) - 1
 """Latest time of a file, in nanoseconds since 1970: in the year 2262, the last one that the 64-bit
 numbers of the write log can say."""
@@ -59,3 +63,4 @@ PROCESS_ARGUMENTS_SECONDS = 0.05
 process waits for the server itself; then it must be answered first."""
 
 assert PATH_CHUNK_BYTES + NAME_BYTES_MAX < 4096
+assert VIEW_FILE_BYTES_MAX < FILE_BYTES_MAX

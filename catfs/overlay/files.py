@@ -9,7 +9,7 @@ import os
 import stat
 from errno import EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ESTALE
 
-from catfs.limits import FILE_BYTES_MAX, RELEASE_BYTES_MIN
+from catfs.limits import RELEASE_BYTES_MIN, VIEW_FILE_BYTES_MAX
 from catfs.linux import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -119,7 +119,7 @@ class Files(ViewState):
             clear_set_id: Whether the writer lacks the privilege to keep set-id bits.
         """
         length = len(data)
-        if offset + length > FILE_BYTES_MAX:
+        if offset + length > VIEW_FILE_BYTES_MAX:
             raise _error(EFBIG)
         if not length:
             return 0
@@ -161,7 +161,7 @@ class Files(ViewState):
         """
         if size < 0:
             raise _error(EINVAL)
-        if size > FILE_BYTES_MAX:
+        if size > VIEW_FILE_BYTES_MAX:
             raise _error(EFBIG)
         now = self.clock()
         if node.extents is None:
@@ -184,7 +184,7 @@ class Files(ViewState):
         """
         if offset < 0 or length <= 0:
             raise _error(EINVAL)
-        if offset + length > FILE_BYTES_MAX:
+        if offset + length > VIEW_FILE_BYTES_MAX:
             raise _error(EFBIG)
         keep = bool(mode & FALLOC_FL_KEEP_SIZE)
         kind = mode & ~FALLOC_FL_KEEP_SIZE
