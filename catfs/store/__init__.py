@@ -1,1 +1,37 @@
-"""store."""
+"""Content-addressed store: bytes under their SHA-256, in a folder or in memory, checked and cleaned."""
+
+from catfs.store.batch import LocalBatch
+from catfs.store.check import StoreCheck, StoreProblem, check_store
+from catfs.store.collect import GRACE_NS, Collection, collect_garbage
+from catfs.store.interface import (
+    Batch,
+    CatalyticStore,
+    DamagedObjectError,
+    MissingObjectError,
+    ObjectReader,
+    ObjectWriter,
+    StreamSource,
+)
+from catfs.store.local import LocalStore
+from catfs.store.lock import StoreBusyError
+from catfs.store.memory import MemoryStore
+
+__all__ = [
+    "GRACE_NS",
+    "Batch",
+    "CatalyticStore",
+    "Collection",
+    "DamagedObjectError",
+    "LocalBatch",
+    "LocalStore",
+    "MemoryStore",
+    "MissingObjectError",
+    "ObjectReader",
+    "ObjectWriter",
+    "StoreBusyError",
+    "StoreCheck",
+    "StoreProblem",
+    "StreamSource",
+    "check_store",
+    "collect_garbage",
+]
