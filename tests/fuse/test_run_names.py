@@ -86,7 +86,7 @@ def test_empty_file_and_empty_domain(project: Project) -> None:
 def test_sparse_output_of_three_gibibytes_stays_sparse(project: Project) -> None:
     """Holes are not written out: not in the session, not in the committed file."""
     script = (
-        f"truncate -s {GIGABYTES_3} output; printf middle | dd of=output bs=1 seek=500000000 conv=notrunc; "
+        f"truncate -s {GIGABYTES_3} output; printf middle | dd of=output bs=1 seek=2000000000 conv=notrunc; "
         "printf end >> output"
     )
     result = project.run(script, "--output", "output")
