@@ -1,4 +1,4 @@
-"""Tree shape: nodes, trees, their difference, proofs of inclusion and absence, the tree over a log, packs."""
+"""Tree shape: nodes, trees, difference, proofs of paths and of log records, packs, index of a domain."""
 
 from catfs.merkle.difference import diff
 from catfs.merkle.directory import (
@@ -9,6 +9,19 @@ from catfs.merkle.directory import (
     update_directory,
 )
 from catfs.merkle.inclusion import PathProof, ProofError, prove_path
+from catfs.merkle.index import (
+    RACY_NS,
+    STAT,
+    IndexFacts,
+    IndexReader,
+    KnownDirectory,
+    hidden_digest,
+    index_name,
+    row_ctime,
+    stat_row,
+)
+from catfs.merkle.index_rows import build_known
+from catfs.merkle.index_writer import IndexBusyError, IndexWriter
 from catfs.merkle.log_tree import LogTree, RecordProof, leaf_hash, prove_record
 from catfs.merkle.node_store import LayeredNodes, MemoryNodes, MissingNodeError, NodeSource, NodeStore
 from catfs.merkle.nodes import EMPTY_DIRECTORY
@@ -17,6 +30,13 @@ from catfs.merkle.tree import PathError, Tree
 
 __all__ = [
     "EMPTY_DIRECTORY",
+    "RACY_NS",
+    "STAT",
+    "IndexBusyError",
+    "IndexFacts",
+    "IndexReader",
+    "IndexWriter",
+    "KnownDirectory",
     "LayeredNodes",
     "LogTree",
     "MemoryNodes",
@@ -31,13 +51,18 @@ __all__ = [
     "RecordProof",
     "Tree",
     "build_directory",
+    "build_known",
     "diff",
     "find_entries",
     "find_entry",
+    "hidden_digest",
+    "index_name",
     "iterate_directory",
     "leaf_hash",
     "prove_path",
     "prove_record",
+    "row_ctime",
+    "stat_row",
     "update_directory",
     "write_pack",
 ]

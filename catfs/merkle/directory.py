@@ -46,6 +46,19 @@ def build_directory(nodes: NodeStore, items: Iterable[tuple[bytes, Entry]]) -> D
     """
     pairs = [(name, encode_row(entry)) for name, entry in items]
     pairs.sort()
+    return build_rows(nodes, pairs)
+
+
+def build_rows(nodes: NodeStore, pairs: list[RowPair]) -> Digest:
+    """Put the nodes of a directory whose entries are encoded already and give its digest.
+
+    Args:
+        nodes: Takes the nodes.
+        pairs: Name and row (from `encode_row`) of each entry, names ascending.
+
+    Raises:
+        FormatError: when a name is bad, repeated or out of order.
+    """
     # Checked here for the whole directory, because more than 256 equal names could never be split.
     check_names([name for name, _ in pairs])
     return _build(nodes, pairs, 0)
