@@ -6,8 +6,36 @@ place, so that a database rewriting its pages does not grow the data file withou
 """
 
 import os
+from collections.abc import Callable
 
 from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, fallocate
+
+
+def sync_once(descriptor: int, problem: OSError | None, on_lost: Callable[[], None]) -> OSError | None:
+    """Make a file durable, unless that failed before: then it is never tried again.
+
+    The kernel tells once that it could not keep what was written, and then forgets what it was: the next
+    sync would say that all is well.
+
+    Args:
+        descriptor: The file.
+        problem: What an earlier call gave.
+        on_lost: Called when it fails for the first time.
+
+    Returns:
+        Why it is not durable; None when it is.
+    """
+    if problem is None:
+        try:
+            os.fdatasync(descriptor)
+        except OSError as error:
+            on_lost()
+            return error
+    return problem
+
+
+def no_word() -> None:
+    """Tell nobody."""
 
 
 class DataFile:
@@ -16,11 +44,14 @@ class DataFile:
     Args:
         descriptor: Opened for reading and writing; the caller closes it.
         size: Bytes that are already in use, for a session that continues.
+        on_lost: Called once when the system could not make it durable.
     """
 
-    def __init__(self, descriptor: int, size: int = 0) -> None:
+    def __init__(self, descriptor: int, size: int = 0, on_lost: Callable[[], None] = no_word) -> None:
         self.descriptor = descriptor
         self.size = size
+        self._on_lost = on_lost
+        self._problem: OSError | None = None
 
     def append(self, data: bytes | memoryview) -> int:
         """Add bytes at the end.
@@ -75,6 +106,8 @@ class DataFile:
         """Make everything written so far durable.
 
         Raises:
-            OSError: as of the system; it is never tried again.
+            OSError: as of the system, and from then on every time.
         """
-        os.fdatasync(self.descriptor)
+        self._problem = sync_once(self.descriptor, self._problem, self._on_lost)
+        if self._problem is not None:
+            raise OSError(self._problem.errno, self._problem.strerror)

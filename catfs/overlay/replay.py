@@ -50,7 +50,7 @@ def replay(records: Iterable[Record], view: View) -> list[WriteRecord]:
     assert isinstance(clock, ReplayClock)
     player = _Player(view)
     for record in records:
-        if isinstance(record, ProcessRecord) or record.op in {"read", "content"}:
+        if isinstance(record, ProcessRecord) or record.op in {"read", "content", "sync"}:
             continue
         if record.op == "base":
             bases.append(record)

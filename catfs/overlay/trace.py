@@ -56,8 +56,13 @@ class Trace(Protocol):
         """
         ...
 
-    def sync(self) -> None:
-        """Bring everything noted so far to the disk."""
+    def sync(self, now: int, size: int) -> None:
+        """Bring everything noted so far to the disk, with the note that it was.
+
+        Args:
+            now: Time of day, in nanoseconds.
+            size: Bytes of the data file that are durable by now.
+        """
         ...
 
 
@@ -67,5 +72,5 @@ class NoTrace:
     def append(self, op: str, place: Place, ino: int, actor: Actor, now: int, details: Details) -> None:
         """Drop the change."""
 
-    def sync(self) -> None:
+    def sync(self, now: int, size: int) -> None:
         """There is nothing to bring anywhere."""

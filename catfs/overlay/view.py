@@ -39,5 +39,5 @@ class View(Unnamed, Attributes, Ranges, Forgetting):
         """
         if self.durable:
             self.data.sync()
-            self.trace.sync()
+            self.trace.sync(self.clock(), self.data.size)
             self.give_back()

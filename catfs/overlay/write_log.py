@@ -8,14 +8,19 @@ docs/formats/write-log.md.
 import base64
 import contextlib
 import os
+from collections.abc import Callable
 
 import orjson
 
 from catfs.limits import LOG_BUFFER_BYTES
-from catfs.overlay.nodes import Actor
+from catfs.overlay.data_file import no_word, sync_once
+from catfs.overlay.nodes import SESSION_ACTOR, Actor
 from catfs.overlay.processes import Processes, ProcessFacts
 from catfs.overlay.trace import Details, Place
 from catfs.records.fields import put_bytes
+
+SESSION_INODE = 1
+"""Inode number in the record of a mark, which is about no file: that of the topmost directory."""
 
 
 class WriteLog:
@@ -27,6 +32,7 @@ class WriteLog:
         sequence: Number of records that the log holds already.
         buffer_bytes: Bytes of records that may wait in memory; 0 brings each one to the file at once,
             so that none is lost when this process is killed.
+        on_lost: Called once when the system could not make the log durable.
     """
 
     def __init__(
@@ -35,12 +41,19 @@ class WriteLog:
         processes: Processes,
         sequence: int = 0,
         buffer_bytes: int = LOG_BUFFER_BYTES,
+        on_lost: Callable[[], None] = no_word,
     ) -> None:
         self._descriptor = descriptor
         self._processes = processes
         self._pending: list[bytes] = []
         self._unflushed_bytes = 0
         self._buffer_bytes = buffer_bytes
+        self._on_lost = on_lost
+        self._problem: OSError | None = None
+        self._marked_sequence = 0
+        """Number of records when the log was last made durable, the mark of that included."""
+        self.durable_bytes = 0
+        """Length of the log when it was last made durable by this process, in bytes."""
         self.sequence = sequence
 
     def append(self, op: str, place: Place, ino: int, actor: Actor, now: int, details: Details) -> None:
@@ -86,14 +99,29 @@ class WriteLog:
         self._pending = []
         self._unflushed_bytes = 0
 
-    def sync(self) -> None:
-        """Bring every record so far to the disk.
+    def sync(self, now: int = 0, size: int | None = None) -> None:
+        """Bring every record so far to the disk; when there are new ones, with a mark behind them.
+
+        After a power cut the log is believed up to its last mark: what comes behind may be there without
+        the bytes that it speaks of.
+
+        Args:
+            now: Time of day, in nanoseconds.
+            size: Bytes of the data file that are durable; None for no mark.
 
         Raises:
-            OSError: as of the system.
+            OSError: as of the system; from the first failed fdatasync on every time.
         """
-        self.flush()
-        os.fdatasync(self._descriptor)
+        if self._problem is None:
+            if size is not None and self.sequence != self._marked_sequence:
+                details: Details = {"size": size, "offset": self.durable_bytes}
+                self.append("sync", Place(0, b""), SESSION_INODE, SESSION_ACTOR, now, details)
+            self.flush()
+            self._problem = sync_once(self._descriptor, None, self._on_lost)
+        if self._problem is not None:
+            raise OSError(self._problem.errno, self._problem.strerror)
+        self._marked_sequence = self.sequence
+        self.durable_bytes = os.fstat(self._descriptor).st_size
 
 
 def _process_fields(facts: ProcessFacts) -> dict[str, object]:

@@ -27,6 +27,7 @@ OPERATIONS = frozenset(
         "read",
         "base",
         "content",
+        "sync",
     }
 )
 """Every operation on a path. The records of processes have the operation `process`."""

@@ -163,10 +163,23 @@ def open_base(folder: Path, roots: Sequence[int], hidden: Sequence[tuple[int, in
     try:
         return KeptBase([_load(folder, index) for index in range(len(roots))])
     except (OSError, FormatError):
-        for index in range(len(roots)):
-            _pack_path(folder, index).unlink(missing_ok=True)
-            _facts_path(folder, index).unlink(missing_ok=True)
+        forget_base(folder, len(roots))
         return BaseReader(folder, roots, hidden)
+
+
+def forget_base(folder: Path, count: int) -> None:
+    """Remove what was read of the domains of a session, so that they are read again.
+
+    Args:
+        folder: The session's folder.
+        count: Number of its domains.
+
+    Raises:
+        OSError: when something cannot be removed.
+    """
+    for index in range(count):
+        _pack_path(folder, index).unlink(missing_ok=True)
+        _facts_path(folder, index).unlink(missing_ok=True)
 
 
 def _load(folder: Path, index: int) -> Base:

@@ -5,7 +5,6 @@ session lives), `data` (new bytes), `log.jsonl` (the write log) and the base of 
 """
 
 import fcntl
-import io
 import os
 import stat
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Self
 import orjson
 
 from catfs.clock import system_clock
+from catfs.durable import fsync_directory, publish
 from catfs.errors import ConflictError, MachineError, UsageError
 from catfs.limits import LOG_BUFFER_BYTES
 from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff
@@ -40,8 +40,9 @@ from catfs.records import Change
 from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
 from catfs.records.write_record import WriteRecord
-from catfs.runtime.base import Base, open_base
+from catfs.runtime.base import Base, forget_base, open_base
 from catfs.runtime.declaration import DomainDeclaration
+from catfs.runtime.mending import boot_id, doubt_of, mend_log, note_lost, started_of, trust_again
 from catfs.runtime.seen import SeenLower
 from catfs.runtime.workspace import FOLDER, Workspace
 
@@ -99,12 +100,17 @@ class Session:
         self.declarations = tuple(declarations)
         self.folder = workspace.sessions / identity
         self._keep = False
+        self._kind = kind
+        self.lost_bytes = 0
+        self._in_doubt = False
+        """Whether this goes on after a server that is gone, and nothing was synced since."""
         self._first_seen: dict[tuple[int, bytes], WriteRecord] = {}
         self._roots: list[int] = []
         self._lowers: list[DirectoryLower] = []
         self._seen: list[SeenLower] = []
+        self._started = started_of(self.folder) if resumed else system_clock()
         if not resumed:
-            self._make_folder(kind)
+            self._make_folder()
         self._take_lock()
         hidden = _hidden(workspace, self.declarations)
         for declaration in self.declarations:
@@ -117,12 +123,12 @@ class Session:
             for index, (lower, declaration) in enumerate(zip(self._seen, self.declarations, strict=True))
         ]
         self._data = self._open("data", os.O_RDWR)
-        data = DataFile(self._data, os.fstat(self._data).st_size)
-        sequence, self.lost_bytes = mend_log(self.log_path) if resumed else (0, 0)
         self._log = self._open("log.jsonl", os.O_WRONLY | os.O_APPEND)
+        sequence = self._mend() if resumed else 0
+        data = DataFile(self._data, os.fstat(self._data).st_size, self._note_lost)
         self._processes = Processes()
         buffer_bytes = 0 if kind == "mount" else LOG_BUFFER_BYTES
-        self.log = WriteLog(self._log, self._processes, sequence, buffer_bytes)
+        self.log = WriteLog(self._log, self._processes, sequence, buffer_bytes, self._note_lost)
         if resumed:
             self.view = self._replayed(data, durable=True)
             self.view.clock = system_clock
@@ -156,6 +162,10 @@ class Session:
         """
         self._keep = True
         self.view.sync()
+        if self._in_doubt:
+            trust_again(self.folder)
+            publish(self.folder, b"session.json", orjson.dumps(self._facts()), mode=0o600)
+            self._in_doubt = False
 
     def drop(self) -> None:
         """Let closing remove the folder: the session is concluded."""
@@ -254,6 +264,20 @@ class Session:
         mode, size, mtime, ctime = (record.number(key) for key in ("mode", "size", "mtime", "ctime"))
         return seen._replace(ino=record.ino, mode=mode, size=size, mtime=mtime, ctime=ctime)
 
+    def _mend(self) -> int:
+        """Bring log and data file to where they can be believed, and give the number of records."""
+        doubt = doubt_of(self.folder)
+        mended = mend_log(self.log_path, doubt)
+        self.lost_bytes, self._in_doubt = mended.lost_bytes, True
+        if mended.data_bytes is not None:
+            os.ftruncate(self._data, min(mended.data_bytes, os.fstat(self._data).st_size))
+            forget_base(self.folder, len(self.declarations))
+        return mended.records
+
+    def _note_lost(self) -> None:
+        """Write down that the disk did not keep what this session wrote since it was last synced."""
+        note_lost(self.folder, self.log.durable_bytes)
+
     def _take_lock(self) -> None:
         """Hold the session; the lock goes with this process, however it ends."""
         self._lock = self._open("lock", os.O_RDWR)
@@ -263,19 +287,26 @@ class Session:
             os.close(self._lock)
             raise UsageError(f"the session {self.identity} has a living server") from None
 
-    def _make_folder(self, kind: str) -> None:
+    def _make_folder(self) -> None:
+        durable = self._kind == "mount"
         try:
             self.folder.mkdir(mode=0o700)
+            if durable:
+                fsync_directory(self.folder.parent)
         except OSError as error:
             raise MachineError(f"cannot make the session folder {self.folder}: {error.strerror}") from error
-        facts = {
+        publish(self.folder, b"session.json", orjson.dumps(self._facts()), mode=0o600, durable=durable)
+
+    def _facts(self) -> dict[str, object]:
+        """Give what `session.json` says; its server is this process."""
+        return {
             "session": self.identity,
-            "kind": kind,
+            "kind": self._kind,
             "pid": os.getpid(),
-            "started": system_clock(),
+            "started": self._started,
+            "boot": boot_id(),
             "domains": [os.fsdecode(declaration.path) for declaration in self.declarations],
         }
-        (self.folder / "session.json").write_bytes(orjson.dumps(facts))
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(self.folder / name, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -304,27 +335,6 @@ def _same(before: LowerStat, now: LowerStat) -> bool:
     if stat.S_ISDIR(before.mode):
         return (before.dev, before.ino, before.mode) == (now.dev, now.ino, now.mode)
     return now.same_file(before)
-
-
-def mend_log(path: Path) -> tuple[int, int]:
-    """Cut a log that its writer left in the middle of a record back to the last whole one.
-
-    Args:
-        path: The log.
-
-    Returns:
-        Number of whole records, and of bytes that were cut off.
-
-    Raises:
-        LogDamageError: when a record before the last one is damaged.
-        OSError: when the log cannot be read or cut.
-    """
-    with path.open("r+b") as stream:
-        text = stream.read()
-        whole = text.rfind(b"\n") + 1
-        count = sum(1 for _ in log_records(log_lines(io.BytesIO(text[:whole]), path.name), path.name))
-        stream.truncate(whole)
-    return count, len(text) - whole
 
 
 def remove_session_folder(folder: Path) -> None:

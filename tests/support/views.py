@@ -42,7 +42,7 @@ class MemoryTrace:
                 fields[key] = value
         self.lines.append(orjson.dumps(fields))
 
-    def sync(self) -> None:
+    def sync(self, now: int, size: int) -> None:
         """Nothing is kept elsewhere."""
 
     def records(self) -> list[Record]:
