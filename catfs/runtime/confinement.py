@@ -1,6 +1,6 @@
 """Confinement: the wall around a command, built by bubblewrap.
 
-Everything outside the domains is read-only, /tmp is private, the process sees only its own
+Everything outside the domains is read-only, /tmp and /run are private, the process sees only its own
 processes, and it holds no capability with which a mount could be changed. As root the capabilities
 that only concern files are kept (docs/design/0003-confinement.md): without them root could not do in
 its own domain what root does every day, and outside every mount is read-only.
@@ -13,6 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import MachineError
+
+_SERVICES = Path("/run")
+"""Where services have their sockets. A socket on a read-only mount can still be connected to, and a
+service that acts for its callers (a container engine is one) is a door in the wall."""
+
+_PRIVATE = (Path("/tmp"), _SERVICES)  # noqa: S108
+"""Folders of which the command gets an empty one of its own."""
 
 _FILE_CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD")
 
@@ -60,14 +67,19 @@ class Confinement:
         if os.geteuid() == 0:
             for capability in _FILE_CAPABILITIES:
                 wall += ["--cap-add", capability]
-        wall += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108
-        if self._is_hidden_by_tmp(cwd):
+        wall += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+        for place in _PRIVATE:
+            wall += ["--tmpfs", str(place)]
+        names = Path(os.path.realpath("/etc/resolv.conf"))
+        if names.is_relative_to(_SERVICES) and names.exists():
+            wall += ["--ro-bind", str(names), str(names)]
+        if self._is_hidden(cwd):
             wall += ["--ro-bind", str(cwd), str(cwd)]
         # Outer places first: a bind mount hides what was mounted below its place before.
         for path in sorted((*self.allow_write, *self.domains), key=lambda path: len(path.parts)):
             wall += ["--bind", str(path), str(path)]
         if not any(self.workspace.is_relative_to(domain) for domain in self.domains) and (
-            not self._is_hidden_by_tmp(self.workspace)
+            not self._is_hidden(self.workspace)
             or cwd == self.workspace.parent
             or self.workspace.is_relative_to(cwd)
         ):
@@ -91,8 +103,8 @@ class Confinement:
             changed["TMPDIR"] = "/tmp"  # noqa: S108
         return changed
 
-    def _is_hidden_by_tmp(self, path: Path) -> bool:
-        """Say whether the private /tmp would hide a path that nothing else brings back."""
-        if not path.is_relative_to("/tmp"):  # noqa: S108
+    def _is_hidden(self, path: Path) -> bool:
+        """Say whether a private folder would hide a path that nothing else brings back."""
+        if not any(path.is_relative_to(place) for place in _PRIVATE):
             return False
         return not any(path.is_relative_to(place) for place in (*self.domains, *self.allow_write))

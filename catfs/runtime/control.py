@@ -1,7 +1,8 @@
 """The control socket of a live session: one question in, one answer back, each a line of JSON.
 
-Only the owner of the session (and root) is answered. The socket lies in the session's folder and is
-reached through a descriptor of that folder, so that the length of the path does not matter.
+Only the owner of the session (and root) is answered, and nobody who runs confined. The socket lies in
+the session's folder and is reached through a descriptor of that folder, so that the length of the path
+does not matter.
 """
 
 import os
@@ -61,9 +62,9 @@ async def serve_control(folder: Path, answer: Answerer) -> None:
 async def _converse(connection: trio.socket.SocketType, answer: Answerer) -> None:
     with connection:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _, uid, _ = _CREDENTIALS.unpack(credentials)
+        pid, uid, _ = _CREDENTIALS.unpack(credentials)
         stream = trio.SocketStream(connection)
-        if uid not in {0, os.geteuid()}:
+        if uid not in {0, os.geteuid()} or not _is_outside(pid):
             reply: Mapping[str, object] = _refusal(UsageError("this session belongs to somebody else"))
         else:
             try:
@@ -76,6 +77,14 @@ async def _converse(connection: trio.socket.SocketType, answer: Answerer) -> Non
             await stream.send_all(orjson.dumps(reply) + b"\n")
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return  # whoever asked did not wait for the answer
+
+
+def _is_outside(pid: int) -> bool:
+    """Say whether a process is one of this process's own world, and not behind the wall of some run."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino == os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # it is gone, or nothing may be known of it
+        return False
 
 
 async def _read_question(stream: trio.SocketStream) -> Mapping[str, object]:

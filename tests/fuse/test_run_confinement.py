@@ -7,7 +7,9 @@ control, where it must succeed, so that no test passes because the attempt itsel
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,3 +263,14 @@ def test_killed_wall_ends_the_command(project: Project) -> None:
         wall = next(pid for pid in children if b"bwrap" in Path(f"/proc/{pid}/cmdline").read_bytes())
         kill_hard(int(wall))
         assert started.end().status == 128 + signal.SIGKILL
+
+
+def test_sockets_of_services_are_out_of_reach(project: Project) -> None:
+    """A read-only mount does not keep anybody from connecting to a socket, so services are hidden."""
+    with tempfile.TemporaryDirectory(dir="/run") as folder, socket.socket(socket.AF_UNIX) as service:
+        path = f"{folder}/service"
+        service.bind(path)
+        service.listen()
+        script = f"{sys.executable} -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"{path}\")'"
+        assert project.run(script, "--confine", "off").status == 0
+        assert project.run(script).status == 1
