@@ -271,6 +271,7 @@ def test_sockets_of_services_are_out_of_reach(project: Project) -> None:
         path = f"{folder}/service"
         service.bind(path)
         service.listen()
-        script = f"{sys.executable} -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"{path}\")' 2>/dev/null"
+        connect = f'import socket; socket.socket(socket.AF_UNIX).connect("{path}")'
+        script = f"{sys.executable} -c '{connect}' 2>/dev/null"
         assert project.run(script, "--confine", "off").status == 0
         assert project.run(script).status == 1
