@@ -240,7 +240,7 @@ def test_renaming_refuses_what_posix_refuses(place: Place) -> None:
 def test_renaming_with_flags(place: Place) -> None:
     """NOREPLACE refuses a taken name; EXCHANGE swaps a file and a directory."""
     folder = os.open(place.view, os.O_RDONLY)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError, match="small"):
         renameat2(folder, b"small", folder, b"big", RENAME_NOREPLACE)
     renameat2(folder, b"small", folder, b"fresh", RENAME_NOREPLACE)
     renameat2(folder, b"fresh", folder, b"inner", RENAME_EXCHANGE)
@@ -308,7 +308,7 @@ def test_a_removed_directory_reads_empty(place: Place) -> None:
     folder = os.open(place.view / "gone", os.O_RDONLY)
     (place.view / "gone").rmdir()
     assert os.listdir(folder) == []
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="x"):
         os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=folder)
     os.close(folder)
 
@@ -355,7 +355,7 @@ def test_extended_attributes_are_kept(place: Place) -> None:
     path = place.view / "small"
     os.setxattr(path, "user.one", b"1", os.XATTR_CREATE)
     os.setxattr(path, "user.two", b"", 0)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(FileExistsError, match="exists"):
         os.setxattr(path, "user.one", b"2", os.XATTR_CREATE)
     with pytest.raises(OSError, match="No data"):
         os.setxattr(path, "user.none", b"2", os.XATTR_REPLACE)
