@@ -8,10 +8,12 @@ from errno import EBUSY, EINVAL
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import find_workspace, say_leftovers
+from catfs.cli.words import find_workspace, say_leftovers, say_recoveries
+from catfs.commit import recover
 from catfs.errors import MachineError, UsageError
 from catfs.linux import umount2
 from catfs.records import Leftovers, RestoreDiff
+from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.mounted import conclude_suspended
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, mount_session
@@ -51,8 +53,12 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -
         CatfsError: what the session refuses.
     """
     workspace = _workspace_of(domain)
+    say_recoveries(recover(os.fsencode(workspace.folder)))
     facts = mount_session(workspace, domain)
     if not facts.live:
+        run_id = committed_run(facts.folder)
+        if run_id is not None:
+            return _end_committed(facts, run_id, as_json=as_json)
         found = conclude_suspended(workspace, facts, leftovers, tuple(sys.argv[1:]))
         return _report(found, as_json=as_json)
     found = ask(facts.folder, {"ask": "examine", "leftovers": leftovers.value})
@@ -63,14 +69,30 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -
     return _report(found, as_json=as_json)
 
 
+def _end_committed(facts: SessionFacts, run_id: str, *, as_json: bool) -> int:
+    """End a session whose server ended after its commit was decided; its outputs are in place by now."""
+    clear_dead_session(facts)
+    sentence = f"the session was committed by run {run_id}, whose record is not complete"
+    if as_json:
+        print_json({"run_id": run_id, "exit_status": 0, "sentence": sentence})
+    tell(sentence)
+    return 0
+
+
 def end_by_discard(domain: Path | None) -> int:
     """Drop everything that was written in a session and unmount it; give the exit status.
 
     Raises:
         UsageError, MachineError: as `end_by_commit`.
     """
-    facts = mount_session(_workspace_of(domain), domain)
+    workspace = _workspace_of(domain)
+    say_recoveries(recover(os.fsencode(workspace.folder)))
+    facts = mount_session(workspace, domain)
+    run_id = None if facts.live else committed_run(facts.folder)
     _discard(facts)
+    if run_id is not None:
+        tell(f"the session had been committed by run {run_id} already: its outputs stay")
+        return 0
     tell(f"{facts.domains[0]} is as it was; what was written in the session is dropped")
     return 0
 

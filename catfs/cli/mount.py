@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import add_json, path_argument
+from catfs.cli.words import add_json, path_argument, say_recoveries
 from catfs.records import Confine, Leftovers
 from catfs.runtime.mounted import Mounted, start_mount
 from catfs.runtime.request import RunRequest
@@ -82,11 +82,15 @@ def run(arguments: argparse.Namespace) -> int:
                 {"session": mounted.job.spec.run_id, "domain": str(domain), "resumed": mounted.resumed}
             )
             sys.stdout.flush()
+        if mounted.committed is not None:
+            tell(f"the session before was committed by run {mounted.committed}; this is a new one")
         if mounted.resumed is not None:
             tell(f"the session {mounted.job.spec.run_id} goes on, with {mounted.resumed} records")
         if mounted.lost_bytes:
-            tell(f"its last record was unfinished: {mounted.lost_bytes} bytes of the log were cut off")
+            tell(f"{mounted.lost_bytes} bytes at the end of its log were never synced and cannot be believed")
         tell(f"{domain} is mounted; end it with: catfs umount {domain} --commit | --discard")
 
-    start_mount(request, say, fresh=arguments.fresh, foreground=arguments.foreground)
+    start_mount(
+        request, say, on_recovery=say_recoveries, fresh=arguments.fresh, foreground=arguments.foreground
+    )
     return 0

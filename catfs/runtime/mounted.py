@@ -8,7 +8,7 @@ from there, as does a commit without any mount.
 import functools
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ import orjson
 import trio
 
 from catfs.clock import system_clock
+from catfs.commit import Recovery, recover
 from catfs.durable import publish
 from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError
 from catfs.ledger import RunWriter
@@ -26,10 +27,12 @@ from catfs.overlay.transports import Transport
 from catfs.proof import restore_diff
 from catfs.records import JOBSPEC_FILE, JobSpec, Leftovers, file_bytes
 from catfs.records.canonical import parse_canonical
-from catfs.runtime.conclude import Examination, Phases, Recording, conclude, examine
+from catfs.runtime.committed import committed_run
+from catfs.runtime.conclude import Examination, Recording, conclude, examine
 from catfs.runtime.control import serve_control
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.launch import enter_private_namespace, launch_mount
+from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, RunRequest, fresh_run_id, resolve_request
 from catfs.runtime.session import Session
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, list_sessions
@@ -53,12 +56,14 @@ class Mounted:
     Args:
         job: What is mounted; its run id is the id of the session.
         resumed: Number of log records of the session that goes on; None for a new one.
-        lost_bytes: Bytes of a record that the server before had not finished.
+        lost_bytes: Bytes of its log that could not be believed any more and were cut off.
+        committed: The run by which the session before was committed, although its server could not say so.
     """
 
     job: Job
     resumed: int | None = None
     lost_bytes: int = 0
+    committed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ def start_mount(
     request: RunRequest,
     on_mounted: Callable[[Mounted], None],
     *,
+    on_recovery: Callable[[Sequence[Recovery]], None],
     fresh: bool = False,
     foreground: bool = False,
 ) -> None:
@@ -92,6 +98,7 @@ def start_mount(
     Args:
         request: What to mount: one domain, no command.
         on_mounted: Told what the mount came to, as soon as it is there.
+        on_recovery: Told what was found of interrupted commits.
         fresh: Whether a session whose server is gone is dropped instead.
         foreground: Whether to return only when the mount has ended. It ends when this process is asked
             to, and the session can be resumed.
@@ -105,7 +112,8 @@ def start_mount(
             "mounting for everybody needs root", hint="`catfs run` mounts privately and needs no privilege"
         )
     workspace = _workspace_of(request)
-    dead = _clear_way(workspace, Path(os.path.abspath(request.domains[0])), fresh=fresh)
+    on_recovery(recover(os.fsencode(workspace.folder)))
+    dead, committed = _clear_way(workspace, Path(os.path.abspath(request.domains[0])), fresh=fresh)
     job = _resumed_job(dead, request) if dead is not None else resolve_request(request, workspace)
     transport = make_transport(request.transport)
     job = replace(job, spec=replace(job.spec, transport=transport.name))
@@ -129,7 +137,8 @@ def start_mount(
     if problem is not None:
         os.waitpid(pid, 0)
         raise MachineError(problem)
-    on_mounted(Mounted(job, facts["records"] if dead is not None else None, facts["lost_bytes"]))
+    records = facts["records"] if dead is not None else None
+    on_mounted(Mounted(job, records, facts["lost_bytes"], committed))
     if foreground:
         _wait_in_foreground(pid, job.declarations[0].path)
 
@@ -146,20 +155,26 @@ def _workspace_of(request: RunRequest) -> Workspace:
     return Workspace.find_or_create(domain.parent if place.is_relative_to(domain) else place)
 
 
-def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> SessionFacts | None:
-    """Take away what a dead server left on a domain, and give the session that can be resumed there."""
-    found = None
+def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[SessionFacts | None, str | None]:
+    """Take away what a dead server left on a domain.
+
+    Returns:
+        The session that can be resumed there, and the run by which one was committed; None for neither.
+    """
+    found = committed = None
     for facts in list_sessions(workspace):
         if facts.kind == "mount" and not facts.live and domain in facts.domains:
             if is_mount_point(domain):
                 umount2(os.fsencode(domain), MNT_DETACH)
-            if fresh:
+            run_id = committed_run(facts.folder)
+            if fresh or run_id is not None:
+                committed = committed or run_id
                 clear_dead_session(facts)
             else:
                 found = facts
     if is_mount_point(domain):
         raise UsageError(f"{domain} is mounted already", hint="`catfs umount` ends the session")
-    return found
+    return found, committed
 
 
 def _resumed_job(facts: SessionFacts, request: RunRequest) -> Job:

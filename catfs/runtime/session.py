@@ -41,6 +41,7 @@ from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
 from catfs.records.write_record import WriteRecord
 from catfs.runtime.base import Base, forget_base, open_base
+from catfs.runtime.committed import note_commit
 from catfs.runtime.declaration import DomainDeclaration
 from catfs.runtime.mending import boot_id, doubt_of, mend_log, note_lost, started_of, trust_again
 from catfs.runtime.seen import SeenLower
@@ -166,6 +167,19 @@ class Session:
             trust_again(self.folder)
             publish(self.folder, b"session.json", orjson.dumps(self._facts()), mode=0o600)
             self._in_doubt = False
+
+    def announce_commit(self, run_id: str, domains: Sequence[tuple[bytes, Sequence[Change]]]) -> None:
+        """Note that the session is about to be committed, so that whoever finds it knows whether it was.
+
+        Args:
+            run_id: The run that the commit belongs to.
+            domains: The path of each domain and what is to be changed in it.
+
+        Raises:
+            OSError: when that cannot be written down; a run needs no note, since nobody resumes it.
+        """
+        if self._kind == "mount":
+            note_commit(self.folder, run_id, domains)
 
     def drop(self) -> None:
         """Let closing remove the folder: the session is concluded."""
