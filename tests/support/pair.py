@@ -162,7 +162,10 @@ class Pair:
 
 def _attributes_of_open(descriptor: int) -> tuple[int, ...]:
     found = os.fstat(descriptor)
-    return (found.st_mode, found.st_nlink, found.st_size, found.st_uid, found.st_gid)
+    # Size and links of a directory are each file system's own affair, but for one that is gone.
+    size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+    links = min(found.st_nlink, 1) if stat.S_ISDIR(found.st_mode) else found.st_nlink
+    return (found.st_mode, links, size, found.st_uid, found.st_gid)
 
 
 def _everything(top: int, *, is_deep: bool) -> dict[bytes, object]:
