@@ -47,6 +47,9 @@ _NAMES = {
 _DESCRIPTORS = {"write": "write", "pwrite64": "write", "writev": "write", "fchmod": "setattr"}
 """Calls on one descriptor."""
 
+_READS = {"read", "pread64", "readv", "preadv", "copy_file_range"}
+"""Calls that read from the first descriptor among their arguments, and give the number of bytes."""
+
 _TRACED = (
     *_FORKS,
     *_DESCRIPTORS,
@@ -144,3 +147,35 @@ def _changes(name: str, arguments: str, folder: bytes) -> Iterator[tuple[str, by
 def _decode(text: str) -> bytes:
     """Undo the hexadecimal form of `-xx`."""
     return bytes.fromhex(text.replace("\\x", ""))
+
+
+READ_OPTIONS = (*OPTIONS[:-1], OPTIONS[-1] + "".join(f",?{name}" for name in sorted(_READS)))
+"""Options under which `read_first_readers` can read the output."""
+
+
+def read_first_readers(output: Path, domain: Path) -> dict[bytes, tuple[int, bytes]]:
+    """Give each file below a domain that was read, and who was the first to get bytes of it.
+
+    Args:
+        output: What strace wrote, under READ_OPTIONS.
+        domain: Absolute path of the domain, in which the traced program was started.
+
+    Returns:
+        Path relative to the domain -> process and path of its program, symlinks resolved.
+    """
+    lines = [match for line in _whole_lines(output) if (match := _LINE.match(line))]
+    parents = {match[4]: match[1] for match in lines if match[2] in _FORKS}
+    top = os.fsencode(domain)
+    programs: dict[str, bytes] = {}
+    found: dict[bytes, tuple[int, bytes]] = {}
+    for match in lines:
+        pid, name, arguments, result = match.groups()
+        if pid in parents and pid not in programs:
+            programs[pid] = programs[parents[pid]]
+        if name == "execve":
+            programs[pid] = os.path.realpath(os.path.join(top, _decode(_STRING.findall(arguments)[0])))
+        elif name in _READS and int(result) and (place := _FOLDER.search(arguments)):
+            path = _decode(place[1])
+            if path.startswith(top + b"/"):
+                found.setdefault(path.removeprefix(top + b"/"), (int(pid), programs[pid]))
+    return found

@@ -226,19 +226,22 @@ class Workbench:
         return seen
 
 
-def open_workbench(transport: str, folder: Path, fill: Callable[[Path], None]) -> Iterator[Workbench]:
+def open_workbench(
+    transport: str, folder: Path, fill: Callable[[Path], None], seconds: int = _SERVER_SECONDS
+) -> Iterator[Workbench]:
     """Give a workbench; afterwards check that nothing was lost and nothing was written below.
 
     Args:
         transport: What serves the mount.
         folder: An empty folder.
         fill: Fills the lower.
+        seconds: How long the server may live.
 
     Raises:
         AssertionError: when a full walk of the mount, the view and the replay of its log have not one
             root, the lower is not what it was, or the server complained.
     """
-    server = Mounted(transport, folder, _SERVER_SECONDS)
+    server = Mounted(transport, folder, seconds)
     fill(server.lower)
     bench = Workbench(server, folder / "plain", folder / "scratch")
     subprocess.run(["cp", "-a", server.lower, bench.plain], timeout=STEP_SECONDS, check=True)
