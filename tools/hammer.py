@@ -11,6 +11,7 @@ name printed.
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -124,22 +125,43 @@ def hammer_crowd(transport: str, folder: Path, files: int) -> str:
 
 
 def hammer_open(transport: str, folder: Path, files: int) -> str:
-    """Hold many files open at once.
+    """Hold many files open at once, in as many processes as their limits ask for.
 
     Raises:
         AssertionError: when that fails.
     """
-    lower = files // 5
-    said = ""
+    each = min(files, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 100)
+    shares = [each] * (files // each) + [files % each] * (files % each > 0)
+    lower = each // 5
+    said = "nothing"
     for bench in open_workbench(
         transport, folder, lambda place: fill_for_crowd(place, lower), _SERVER_SECONDS
     ):
-        numbers = map(str, (files, lower, bench.server.pid))
-        command = [sys.executable, "-c", HOLD, str(bench.server.mount / "held"), *numbers]
-        ended = subprocess.run(command, capture_output=True, timeout=_CROWD_SECONDS, check=False)
-        assert ended.returncode == 0, ended.stderr.decode()
-        said = "{} files open, {} descriptors in the server".format(*ended.stdout.decode().split())
+        holders = [_hold(bench, share, lower if index == 0 else 0) for index, share in enumerate(shares)]
+        try:
+            counts = [_read_counts(holder) for holder in holders]
+            assert sum(count for count, _ in counts) == files
+            said = (
+                f"{files} files open in {len(holders)} processes, {counts[-1][1]} descriptors in the server"
+            )
+        finally:
+            for holder in holders:
+                holder.communicate(timeout=_CROWD_SECONDS)
     return said
+
+
+def _hold(bench: Workbench, files: int, lower: int) -> subprocess.Popen[bytes]:
+    numbers = map(str, (files, lower, bench.server.pid))
+    command = [sys.executable, "-c", HOLD, str(bench.server.mount / "held"), *numbers]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def _read_counts(holder: subprocess.Popen[bytes]) -> tuple[int, int]:
+    """Give how many files a holder has open, and how many descriptors the server has."""
+    assert holder.stdout is not None
+    words = holder.stdout.readline().split()
+    assert len(words) == 2, "a process could not open its files; its message is above"
+    return int(words[0]), int(words[1])
 
 
 PARTS: dict[str, Callable[[str, Path, int], str]] = {

@@ -64,7 +64,11 @@ def test_ten_thousand_files_are_open_at_once(bench: Workbench) -> None:
     numbers = (OPEN_FILES, _LOWER_FILES, bench.server.pid)
     words = [str(bench.server.mount / "held"), *map(str, numbers)]
     held = subprocess.run(
-        [sys.executable, "-c", HOLD, *words], capture_output=True, timeout=STEP_SECONDS, check=False
+        [sys.executable, "-c", HOLD, *words],
+        input=b"",
+        capture_output=True,
+        timeout=STEP_SECONDS,
+        check=False,
     )
     assert held.returncode == 0, held.stderr
     count, descriptors = map(int, held.stdout.split())

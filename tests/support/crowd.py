@@ -58,16 +58,17 @@ for index in range(rounds):
             continue
 """
 
-# Its arguments are: folder, number of files, how many of them are of the lower, process id of the server.
+# Its arguments: folder, number of files, how many of them are of the lower, process id of the server. It
+# says how many it and the server have open, and holds its own until its input ends.
 HOLD = """\
 import os, resource, sys
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 top, many, lower = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-limit = max(hard, many + 100)
-resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 folder = os.open(top, os.O_RDONLY)
 held = [os.open(f"old{index}", os.O_RDWR, dir_fd=folder) for index in range(lower)]
-held += [os.open(f"new{index}", os.O_RDWR | os.O_CREAT, dir_fd=folder) for index in range(many - lower)]
+flags, new = os.O_RDWR | os.O_CREAT, f"new{os.getpid()}"
+held += [os.open(f"{new}-{index}", flags, dir_fd=folder) for index in range(many - lower)]
 for index in range(0, many, 7):
     os.pwrite(held[index], b"%d" % index, 4)
 for index in range(0, many, 7):
@@ -75,7 +76,8 @@ for index in range(0, many, 7):
 for index in range(0, lower, 11):
     os.unlink(f"old{index}", dir_fd=folder)
     assert os.pread(held[index], 3, 0) == b"old", index
-print(len(held), len(os.listdir(f"/proc/{sys.argv[4]}/fd")))
+print(len(held), len(os.listdir(f"/proc/{sys.argv[4]}/fd")), flush=True)
+sys.stdin.read()
 """
 
 
