@@ -62,5 +62,18 @@ PROCESS_ARGUMENTS_SECONDS = 0.05
 """Longest wait for the arguments of a process, in seconds. Reading them takes microseconds, unless the
 process waits for the server itself; then it must be answered first."""
 
+JOBSPEC_BYTES_MAX = 1 << 20
+"""Largest job specification that is read, in bytes: a thousand steps of a thousand bytes; whoever needs more
+puts it into a script."""
+
+JOBSPEC_DEPTH_MAX = 32
+"""Deepest nesting of a job specification, in levels of brackets: the format itself needs five."""
+
+CHAIN_LINE_BYTES_MAX = 4096
+"""Longest record of the chain of runs, in bytes: run id, digests and times take less than 600."""
+
+STEP_GRACE_SECONDS = 2.0
+"""How long a step may live on after it was asked to end because its time was over, in seconds."""
+
 assert PATH_CHUNK_BYTES + NAME_BYTES_MAX < 4096
 assert VIEW_FILE_BYTES_MAX < FILE_BYTES_MAX
