@@ -2,29 +2,39 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from catfs.cli.output import Progress, human_bytes, print_json, tell
 from catfs.cli.words import add_json, path_argument, say_conclusion, say_recoveries
 from catfs.errors import UsageError
 from catfs.records.job import Confine, Leftovers
-from catfs.runtime.request import RunRequest
+from catfs.runtime.jobs import job_request, parse_step, read_job
+from catfs.runtime.request import RunRequest, StepRequest
 from catfs.runtime.run import run_command
 from catfs.runtime.transports import TRANSPORTS
+
+_SECONDS_MAX = 604800
+"""Longest time for a step, in seconds: a week."""
 
 _EPILOG = """\
 exit status: that of the command when it fails, else
   0   the view was restored apart from declared outputs, which are committed
   1   something undeclared was left behind; nothing is committed
-  2   bad arguments
+  2   bad arguments or job specification
   3   the domain changed underneath; nothing is committed
+  124 a step was ended because its time was over
   125 catfs itself failed; 126 and 127 the command cannot be executed or was not found
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.usage = "catfs run [OPTION]... -- COMMAND [ARGUMENT]..."
+    parser.usage = (
+        "catfs run [OPTION]... -- COMMAND [ARGUMENT]...\n"
+        "       catfs run [OPTION]... --step INTENT::COMMAND...\n"
+        "       catfs run [OPTION]... --jobspec FILE"
+    )
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
@@ -46,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--leftovers",
         choices=[policy.value for policy in Leftovers],
-        default=Leftovers.FAIL.value,
         help="what undeclared differences do: fail the run (default), or be listed and dropped",
     )
     parser.add_argument(
@@ -55,12 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=path_argument,
         metavar="DIR",
-        help="a folder under which outputs may be declared (repeatable; default: anywhere in a domain)",
+        help="a folder under which outputs may be declared (repeatable; default: anywhere in a domain); an "
+        "output that lies there but in no domain makes the directory around it a domain too",
     )
     parser.add_argument(
         "--confine",
         choices=[choice.value for choice in Confine],
-        default=Confine.ON.value,
         help="make everything outside the domains read-only for the command (default: on)",
     )
     parser.add_argument(
@@ -71,9 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a place outside the domains that the confined command may write (repeatable)",
     )
-    parser.add_argument(
-        "--intent", default="", metavar="TEXT", help="what the run is for; kept in the ledger"
-    )
+    parser.add_argument("--intent", metavar="TEXT", help="what the run is for; kept in the ledger")
+    _add_step_arguments(parser)
     parser.add_argument("--run-id", metavar="ID", help="name of the run (default: one made from the time)")
     parser.add_argument(
         "--transport", choices=sorted(TRANSPORTS), default="auto", help="what serves the view (default: auto)"
@@ -82,27 +90,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND", help=argparse.SUPPRESS)
 
 
+def _add_step_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--step",
+        action="append",
+        default=[],
+        metavar="INTENT::COMMAND",
+        help="a step, its command being a line for sh -c (repeatable); a later step sees "
+        "what an earlier one left, and one proof stands at the end",
+    )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="go on after a step that failed; the run has failed all the same",
+    )
+    parser.add_argument(
+        "--step-timeout", type=_seconds, metavar="SECONDS", help="the longest time for each step"
+    )
+    parser.add_argument(
+        "--jobspec",
+        type=path_argument,
+        metavar="FILE",
+        help="take domains, outputs, steps and limits from a job specification (schemas/README.md)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    words: list[str] = arguments.arguments
-    if words[:1] == ["--"]:
-        words = words[1:]
-    if not words:
-        raise UsageError("there is no command to run", hint="write it behind `--`: catfs run -- make")
-    request = RunRequest(
-        arguments=tuple(words),
-        domains=tuple(arguments.domain),
-        outputs=tuple(arguments.output),
-        allowed_roots=tuple(arguments.allowed_root),
-        allow_write=tuple(arguments.allow_write),
-        leftovers=Leftovers(arguments.leftovers),
-        confine=Confine(arguments.confine),
-        transport=arguments.transport,
-        intent=arguments.intent,
-        run_id=arguments.run_id,
-        cwd=Path.cwd(),
-        argv=tuple(sys.argv[1:]),
-    )
+    request = _request(arguments)
     progress = Progress()
 
     def show(files: int, size: int) -> None:
@@ -118,3 +133,66 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(conclusion.proof.to_dict())
     say_conclusion(conclusion)
     return conclusion.proof.exit_status
+
+
+def _request(arguments: argparse.Namespace) -> RunRequest:
+    """Give what is asked for: a command, steps, or a job.
+
+    Raises:
+        UsageError: when it is none or several of these.
+        JobRefusedError: when the job cannot be used.
+    """
+    words: list[str] = arguments.arguments
+    if words[:1] == ["--"]:
+        words = words[1:]
+    given = [bool(words), bool(arguments.step), arguments.jobspec is not None]
+    if not any(given):
+        hint = "write it behind `--`: catfs run -- make; or give --step or --jobspec"
+        raise UsageError("there is no command to run", hint=hint)
+    if sum(given) > 1:
+        raise UsageError("give a command, or --step, or --jobspec, and not several of them")
+    request = RunRequest(
+        arguments=tuple(words),
+        domains=tuple(arguments.domain),
+        outputs=tuple(arguments.output),
+        allowed_roots=tuple(arguments.allowed_root),
+        allow_write=tuple(arguments.allow_write),
+        leftovers=Leftovers(arguments.leftovers or Leftovers.FAIL.value),
+        confine=Confine(arguments.confine or Confine.ON.value),
+        transport=arguments.transport,
+        intent=arguments.intent or "",
+        run_id=arguments.run_id,
+        cwd=Path.cwd(),
+        argv=tuple(sys.argv[1:]),
+        steps=tuple(parse_step(word, arguments.step_timeout) for word in arguments.step),
+        keep_going=arguments.keep_going,
+    )
+    if arguments.step_timeout is not None and words:
+        request = replace(
+            request, steps=(StepRequest(request.intent, request.arguments, arguments.step_timeout),)
+        )
+    return request if arguments.jobspec is None else _of_job(arguments, request)
+
+
+def _of_job(arguments: argparse.Namespace, request: RunRequest) -> RunRequest:
+    """Give the request of a job, which says by itself what these options would say."""
+    for name in ("domain", "output", "leftovers", "confine", "intent", "keep_going", "step_timeout"):
+        if getattr(arguments, name):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is for commands and steps; a job specification says it itself")
+    return job_request(read_job(arguments.jobspec, request.cwd), request)
+
+
+def _seconds(word: str) -> float:
+    """Give a number of seconds.
+
+    Raises:
+        ArgumentTypeError: when it is none, or not positive.
+    """
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"expected seconds, up to {_SECONDS_MAX}, got {word!r}")
+    return seconds

@@ -10,6 +10,7 @@ from catfs.errors import CatfsError, ExitStatus, FormatError, printable
 from catfs.records import (
     DOMAIN_ROOTS_FILE,
     JOBSPEC_FILE,
+    LEDGER_FILE,
     OUTPUTS_FILE,
     POST_MANIFEST_FILE,
     PRE_MANIFEST_FILE,
@@ -19,8 +20,10 @@ from catfs.records import (
     STATUS_FILE,
     DomainRoots,
     JobSpec,
+    LedgerRecord,
     Manifest,
     Moment,
+    Outcome,
     Outputs,
     Proof,
     RestoreDiff,
@@ -31,6 +34,7 @@ from catfs.records import (
     schema_of,
     step_file,
 )
+from catfs.records.ledger_record import REFERENCED_FILES
 from catfs.records.run_files import STEPS_FOLDER
 from catfs.records.schema import validate
 
@@ -80,6 +84,7 @@ class RunRecord:
         roots: DOMAIN_ROOTS.json.
         status: STATUS.json.
         results: steps/NN.json of the steps that ran, in order.
+        ledger: LEDGER.json; None in runs from before there was one.
     """
 
     proof: Proof
@@ -92,6 +97,7 @@ class RunRecord:
     roots: DomainRoots
     status: Status
     results: tuple[StepResult, ...]
+    ledger: LedgerRecord | None = None
 
     @property
     def command_status(self) -> int:
@@ -115,6 +121,8 @@ class RunRecord:
         if self.info.transport != self.job.transport:
             yield VerificationError(RUN_INFO_FILE, "the transport", self.job.transport, self.info.transport)
         yield from self._step_disagreements()
+        if self.ledger is not None:
+            yield from self._ledger_disagreements(self.ledger)
 
     def _run_ids(self) -> dict[str, str]:
         return {
@@ -126,7 +134,7 @@ class RunRecord:
             OUTPUTS_FILE: self.outputs.run_id,
             DOMAIN_ROOTS_FILE: self.roots.run_id,
             STATUS_FILE: self.status.run_id,
-        }
+        } | ({} if self.ledger is None else {LEDGER_FILE: self.ledger.run_id})
 
     def _domains(self) -> dict[str, tuple[bytes, ...]]:
         return {
@@ -138,16 +146,34 @@ class RunRecord:
         }
 
     def _step_disagreements(self) -> Iterator[VerificationError]:
-        """A job runs its steps in order, until one fails or all are done."""
+        """A job runs its steps in order, until all are done or, unless it keeps going, one fails."""
         for step, result in zip(self.job.steps, self.results, strict=False):
             if result.argv != step.argv:
                 name = step_file(step.index, "json")
                 yield VerificationError(name, "the arguments", _join(step.argv), _join(result.argv))
+        keeps_going = self.ledger is not None and self.ledger.keep_going
         failed = [result.index for result in self.results if result.status]
-        last = failed[0] if failed else len(self.job.steps)
+        last = failed[0] if failed and not keeps_going else len(self.job.steps)
+        if keeps_going and failed and failed[-1] == len(self.results):
+            last = failed[-1]  # it was asked to end, and this step with it
         if len(self.results) != last:
             got = f"{len(self.results)} of them"
             yield VerificationError(STEPS_FOLDER, "the results of steps", f"those of steps 1 to {last}", got)
+
+    def _ledger_disagreements(self, ledger: LedgerRecord) -> Iterator[VerificationError]:
+        """The ledger names the files that are there, and claims what the proof says."""
+        for key, file in REFERENCED_FILES.items():
+            expected, got = self.proof.files[file].hex, ledger.references[key].hex
+            if expected != got:
+                yield VerificationError(LEDGER_FILE, f"the reference {key}", expected, got)
+        ran = tuple(result.index for result in self.results)
+        noted = tuple(step.index for step in ledger.steps)
+        if ran != noted:
+            yield VerificationError(LEDGER_FILE, "the steps", str(ran), str(noted))
+        restored = self.proof.outcome is Outcome.RESTORED
+        if ledger.restoration_verified is not restored:
+            got = str(ledger.restoration_verified)
+            yield VerificationError(LEDGER_FILE, "the claim restoration_verified", str(restored), got)
 
 
 def decode_proof(files: Mapping[str, bytes]) -> Proof:
@@ -184,6 +210,7 @@ def decode_run(files: Mapping[str, bytes], proof: Proof) -> RunRecord:
         roots=_decode_valid(files, DOMAIN_ROOTS_FILE, DomainRoots.from_dict),
         status=_decode_valid(files, STATUS_FILE, Status.from_dict),
         results=_decode_steps(files),
+        ledger=_decode_valid(files, LEDGER_FILE, LedgerRecord.from_dict) if LEDGER_FILE in files else None,
     )
 
 

@@ -10,6 +10,7 @@ from catfs.records.difference import DomainDifference, RestoreDiff, listed_chang
 from catfs.records.entry import Entry, Kind, kind_of_mode
 from catfs.records.fields import listed_entry, put_bytes, put_bytes_list
 from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
+from catfs.records.ledger_record import Decision, LedgerRecord, RunPhase, StepNote
 from catfs.records.manifest import DomainManifest, Manifest, Moment, Row, walk_key
 from catfs.records.names import check_run_id
 from catfs.records.outputs import Output, OutputNote, Outputs
@@ -26,6 +27,7 @@ from catfs.records.run import Outcome, Phase, RunInfo, Status, StepResult, Strea
 from catfs.records.run_files import (
     DOMAIN_ROOTS_FILE,
     JOBSPEC_FILE,
+    LEDGER_FILE,
     OUTPUTS_FILE,
     POST_MANIFEST_FILE,
     PRE_MANIFEST_FILE,
@@ -46,6 +48,7 @@ __all__ = [
     "DOMAIN_ROOTS_FILE",
     "EXCLUDED_METADATA",
     "JOBSPEC_FILE",
+    "LEDGER_FILE",
     "OUTPUTS_FILE",
     "POST_MANIFEST_FILE",
     "PRE_MANIFEST_FILE",
@@ -59,6 +62,7 @@ __all__ = [
     "Change",
     "ChangeKind",
     "Confine",
+    "Decision",
     "DomainDifference",
     "DomainManifest",
     "DomainProof",
@@ -69,6 +73,7 @@ __all__ = [
     "JobSpec",
     "JobStep",
     "Kind",
+    "LedgerRecord",
     "Leftovers",
     "LogSummary",
     "Manifest",
@@ -83,7 +88,9 @@ __all__ = [
     "RestoreDiff",
     "Row",
     "RunInfo",
+    "RunPhase",
     "Status",
+    "StepNote",
     "StepResult",
     "Stream",
     "canonical_bytes",

@@ -8,6 +8,7 @@ from catfs.errors import FormatError
 from catfs.records.canonical import canonical_bytes
 from catfs.records.difference import RESTORE_DIFF_SCHEMA
 from catfs.records.job import JOBSPEC_SCHEMA
+from catfs.records.ledger_record import LEDGER_SCHEMA
 from catfs.records.manifest import MANIFEST_SCHEMA
 from catfs.records.outputs import OUTPUTS_SCHEMA
 from catfs.records.proof import PROOF_SCHEMA
@@ -23,6 +24,7 @@ OUTPUTS_FILE: Final = "OUTPUTS.json"
 DOMAIN_ROOTS_FILE: Final = "DOMAIN_ROOTS.json"
 STATUS_FILE: Final = "STATUS.json"
 WRITE_LOG_FILE: Final = "WRITE_LOG.jsonl.zst"
+LEDGER_FILE: Final = "LEDGER.json"
 PROOF_FILE: Final = "PROOF.json"
 
 STEPS_FOLDER: Final = "steps"
@@ -36,12 +38,14 @@ SCHEMA_OF_FILE: Final[Mapping[str, str]] = {
     OUTPUTS_FILE: OUTPUTS_SCHEMA,
     DOMAIN_ROOTS_FILE: DOMAIN_ROOTS_SCHEMA,
     STATUS_FILE: STATUS_SCHEMA,
+    LEDGER_FILE: LEDGER_SCHEMA,
     PROOF_FILE: PROOF_SCHEMA,
 }
 """File to the schema of its record; steps have their own names."""
 
-REQUIRED_FILES: Final = frozenset(SCHEMA_OF_FILE) - {PROOF_FILE} | {WRITE_LOG_FILE}
-"""What a proof must list, whatever the run did; results of steps come on top."""
+REQUIRED_FILES: Final = frozenset(SCHEMA_OF_FILE) - {PROOF_FILE, LEDGER_FILE} | {WRITE_LOG_FILE}
+"""What a proof must list, whatever the run did; results of steps come on top. Runs that were recorded before
+there was a ledger in one record have none."""
 
 _STEP_FILE = re.compile(r"steps/(\d{2,6})\.(json|stdout|stderr)", re.ASCII)
 

@@ -9,9 +9,8 @@ import getpass
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import catfs
@@ -51,14 +50,15 @@ from catfs.records import (
     Manifest,
     Moment,
     OutputNote,
-    Phase,
     Proof,
     RestoreDiff,
     RunInfo,
     StepResult,
 )
+from catfs.records.ledger_record import REFERENCED_FILES, LedgerRecord, RunPhase, StepNote
 from catfs.records.run_files import (
     DOMAIN_ROOTS_FILE,
+    LEDGER_FILE,
     OUTPUTS_FILE,
     POST_MANIFEST_FILE,
     PRE_MANIFEST_FILE,
@@ -67,27 +67,13 @@ from catfs.records.run_files import (
     STATUS_FILE,
     step_file,
 )
+from catfs.runtime.chained import append_run
 from catfs.runtime.outputs import ViewOutputs
+from catfs.runtime.phases import Phases, counted
 from catfs.runtime.request import Job
 from catfs.runtime.session import DomainState, Session
 from catfs.runtime.stopping import to_the_end
 from catfs.runtime.workspace import Workspace
-
-
-@dataclass(slots=True)
-class Phases:
-    """The parts of a run and when each began and ended."""
-
-    phases: list[Phase] = field(default_factory=list)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Note a part of the run."""
-        started = system_clock()
-        try:
-            yield
-        finally:
-            self.phases.append(Phase(name, started, system_clock()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +88,7 @@ class Recording:
         cwd: Its working directory.
         started: When the run began, in nanoseconds since 1970.
         phases: The parts of the run so far.
+        notes: What else the ledger says of each step.
     """
 
     workspace: Workspace
@@ -111,6 +98,7 @@ class Recording:
     cwd: Path
     started: int
     phases: Phases
+    notes: Sequence[StepNote] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +189,15 @@ def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:
     status = next((step.status for step in steps if step.status), 0)
     with phases.phase("fold"):
         examination = examine(session, job, status)
+    changes = sum(len(domain.changes) for domain in examination.evidence.domains)
+    phases.decide(RunPhase.POST_SNAPSHOT, f"found {counted(changes, 'change')}", _roots_text(examination))
     notes: tuple[Note, ...] = ()
     with to_the_end():
         if examination.verdict.commits:
             with phases.phase("commit"):
                 examination, notes = _commit(session, examination, recording.workspace, job.spec.run_id)
+        verdict = examination.verdict
+        phases.decide(RunPhase.VERIFY, f"the outcome is {verdict.outcome.value}", verdict.sentence)
         return _record(session, job, recording, examination, notes)
 
 
@@ -285,6 +277,8 @@ def _record(
     log = writer.add_log(session.log_path)
     writer.write_record(RUN_INFO_FILE, _run_info(job, session, recording))
     writer.write_record(STATUS_FILE, status_record(run_id, evidence, verdict, recording.phases.phases))
+    recording.phases.decide(RunPhase.RECORD, f"recorded {counted(len(writer.files) + 1, 'file')}")
+    writer.write_record(LEDGER_FILE, _ledger(job, recording, examination))
     facts = ProofFacts(
         created=system_clock(),
         rechecked_paths=sum(state.checked for state in states),
@@ -296,7 +290,27 @@ def _record(
     )
     proof = assemble_proof(job.spec, evidence, verdict, post_roots, facts, writer.files)
     writer.finish(proof)
+    append_run(recording.workspace, proof)
     return Conclusion(proof, verdict.sentence, difference, notes)
+
+
+def _ledger(job: Job, recording: Recording, examination: Examination) -> LedgerRecord:
+    """Give the record that names the other files; all of them are written."""
+    files = recording.writer.files
+    return LedgerRecord(
+        run_id=job.spec.run_id,
+        references={key: files[file] for key, file in REFERENCED_FILES.items()},
+        keep_going=job.plan.keep_going,
+        steps=tuple(recording.notes) or tuple(StepNote(step.index) for step in recording.steps),
+        decisions=tuple(recording.phases.decisions),
+        restoration_verified=examination.verdict.commits,
+        declared=job.plan.declared,
+    )
+
+
+def _roots_text(examination: Examination) -> str:
+    domains = examination.evidence.domains
+    return "; ".join(f"base {domain.base_root.hex}, view {domain.view_root.hex}" for domain in domains)
 
 
 def _log_content(session: Session, examination: Examination) -> None:

@@ -42,10 +42,10 @@ def declare(
                 raise UsageError(f"the domain {root} is named twice")
             if root.is_relative_to(other) or other.is_relative_to(root):
                 raise UsageError(f"the domains {other} and {root} overlap", hint="name the outer one only")
-    allowed = [_resolve(path) for path in allowed_roots]
+    allowed = [resolve_output(path) for path in allowed_roots]
     declared: dict[Path, set[bytes]] = {root: set() for root in roots}
     for output in outputs:
-        resolved = _resolve(output)
+        resolved = resolve_output(output)
         root = _domain_of(resolved, roots, output)
         if allowed and not any(resolved.is_relative_to(place) for place in allowed):
             raise UsageError(
@@ -56,7 +56,41 @@ def declare(
     return tuple(DomainDeclaration(root, _without_nested(paths)) for root, paths in declared.items())
 
 
-def _resolve(path: Path) -> Path:
+def covering_domains(
+    domains: Sequence[Path], outputs: Sequence[Path], allowed_roots: Sequence[Path]
+) -> tuple[Path, ...]:
+    """Give the domains, and besides them a directory around each output that lies in none of them.
+
+    Only an output that lies under an allowed root gets one: the nearest directory above it that exists. A
+    domain that lies in such a directory is part of it then. Whatever else happens there is a leftover.
+
+    Args:
+        domains: The declared domains; relative paths count from the working directory.
+        outputs: The durable outputs.
+        allowed_roots: Folders under which outputs may be.
+    """
+    given = [Path(os.path.realpath(path)) for path in domains]
+    allowed = [resolve_output(path) for path in allowed_roots]
+    around: set[Path] = set()
+    for output in map(resolve_output, outputs):
+        in_domain = any(output.is_relative_to(domain) for domain in given)
+        if in_domain or not any(output.is_relative_to(root) for root in allowed):
+            continue
+        around.add(next(place for place in output.parents if place.is_dir()))
+    outer = [
+        place
+        for place in sorted(around)
+        if not any(place != other and place.is_relative_to(other) for other in around)
+    ]
+    kept = [
+        path
+        for path, domain in zip(domains, given, strict=True)
+        if not any(domain.is_relative_to(place) for place in outer)
+    ]
+    return (*kept, *outer)
+
+
+def resolve_output(path: Path) -> Path:
     """Make a path absolute; symlinks of its parents are followed, the last name is kept as it is."""
     absolute = Path(os.path.abspath(path))
     return Path(os.path.realpath(absolute.parent)) / absolute.name if absolute.name else absolute

@@ -21,7 +21,7 @@ from catfs.overlay.transports import Transport
 from catfs.runtime.launch import Child
 from catfs.runtime.stopping import heeded_signals
 
-_UNMOUNT_SECONDS = 5.0
+UNMOUNT_SECONDS = 5.0
 """How long the kernel may take to take the mount down once the command has ended. Longer means that
 processes of the command live on; they are cut off then."""
 
@@ -94,16 +94,16 @@ async def execute(
 
         nursery.start_soon(serve)
         child.proceed()
-        stop = _Stop()
+        stop = Stop()
         nursery.start_soon(_forward_signals, child.pid, stop)
         if tick is not None:
-            nursery.start_soon(_tick, tick)
+            nursery.start_soon(call_often, tick)
         lost: list[OSError] = []
         async with trio.open_nursery() as copiers:
             for stream in streams:
-                copiers.start_soon(_copy, stream, lost)
-            status = await _wait(child.pid)
-            with trio.move_on_after(_UNMOUNT_SECONDS) as patience:
+                copiers.start_soon(copy_stream, stream, lost)
+            status = await wait_for(child.pid)
+            with trio.move_on_after(UNMOUNT_SECONDS) as patience:
                 await served.wait()
             server.cancel()
             if patience.cancelled_caught:
@@ -121,7 +121,7 @@ async def execute(
     return Ended(status or stop.status, problem, patience.cancelled_caught, started, system_clock())
 
 
-async def _wait(pid: int) -> int:
+async def wait_for(pid: int) -> int:
     """Wait for a child process and give its exit status; it is killed when this is cancelled."""
     descriptor = os.pidfd_open(pid)
     try:
@@ -137,13 +137,13 @@ async def _wait(pid: int) -> int:
 
 
 @dataclass(slots=True)
-class _Stop:
+class Stop:
     """Whether this process was asked to end: 128 and the signal that asked first, else 0."""
 
     status: int = 0
 
 
-async def _forward_signals(pid: int, stop: _Stop) -> None:
+async def _forward_signals(pid: int, stop: Stop) -> None:
     """End the command when this process is asked to end, the second time without mercy."""
     with trio.open_signal_receiver(*heeded_signals()) as received:
         async for number in received:
@@ -152,7 +152,7 @@ async def _forward_signals(pid: int, stop: _Stop) -> None:
             stop.status = stop.status or 128 + number
 
 
-async def _copy(stream: Stream, lost: list[OSError]) -> None:
+async def copy_stream(stream: Stream, lost: list[OSError]) -> None:
     """Pass a stream on and keep it. A terminal that goes away does not end the command, nor a full disk."""
     terminal = stream.terminal
     kept = os.open(stream.keep, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -173,7 +173,8 @@ async def _copy(stream: Stream, lost: list[OSError]) -> None:
         os.close(kept)
 
 
-async def _tick(tick: Callable[[], None]) -> None:
+async def call_often(tick: Callable[[], None]) -> None:
+    """Call a function about ten times a second, until this is cancelled."""
     while True:
         await trio.sleep(0.1)
         tick()

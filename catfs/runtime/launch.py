@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,13 +115,30 @@ def launch_command(
         errors: Descriptor that becomes its standard error.
         report: Descriptor that it inherits besides, or None.
     """
-    ours, theirs = socket.socketpair()
+
+    def become(channel: socket.socket) -> int:
+        return become_command(channel, arguments, environment, (output, errors), report)
+
+    return launch(mounts, cwd, become)
+
+
+def launch(mounts: Mounts, cwd: Path, work: Callable[[socket.socket], int]) -> Child:
+    """Fork the child that mounts privately and does some work there.
+
+    Args:
+        mounts: Where the view appears, for the child and its children only.
+        cwd: Its working directory, entered anew inside the mount.
+        work: What it does then, given its end of the socket to the server; gives its exit status. An
+            OSError is reported over the socket.
+    """
+    # A socket that keeps messages apart: what the two say to each other is read one by one.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = os.getpid()
     pid = os.fork()
     if pid:
         theirs.close()
         return Child(pid, ours)
-    status = ExitStatus.INTERNAL
+    status = int(ExitStatus.INTERNAL)
     try:
         ours.close()
         _die_with(server)
@@ -130,16 +147,35 @@ def launch_command(
         _mount_and_hand_over(mounts, theirs)
         _bind_domains(mounts)
         os.chdir(cwd)
-        os.dup2(output, 1)
-        os.dup2(errors, 2)
-        if report is not None:
-            os.set_inheritable(report, True)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        status = _execute(theirs, arguments, environment)
+        status = work(theirs)
     except OSError as error:
         _report(theirs, error)
     finally:
         os._exit(status)
+
+
+def become_command(
+    channel: socket.socket,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    outputs: tuple[int, int],
+    report: int | None,
+) -> int:
+    """Become a command; come back only when that fails, with the exit status that says so.
+
+    Args:
+        channel: Where the failure is reported.
+        arguments: What to execute.
+        environment: Its environment.
+        outputs: Descriptors that become its standard output and error.
+        report: Descriptor that it inherits besides, or None.
+    """
+    os.dup2(outputs[0], 1)
+    os.dup2(outputs[1], 2)
+    if report is not None:
+        os.set_inheritable(report, True)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    return _execute(channel, arguments, environment)
 
 
 def launch_mount(domain: Path) -> Child:

@@ -28,10 +28,11 @@ from catfs.proof import restore_diff
 from catfs.records import JOBSPEC_FILE, JobSpec, Leftovers, file_bytes
 from catfs.records.canonical import parse_canonical
 from catfs.runtime.committed import committed_run
-from catfs.runtime.conclude import Examination, Phases, Recording, conclude, examine
+from catfs.runtime.conclude import Examination, Recording, conclude, examine
 from catfs.runtime.control import serve_control
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.launch import enter_private_namespace, launch_mount
+from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, RunRequest, fresh_run_id, resolve_request
 from catfs.runtime.session import Session
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, list_sessions

@@ -3,13 +3,31 @@
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catfs.errors import UsageError
 from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
-from catfs.runtime.declaration import DomainDeclaration, declare
+from catfs.records.job_written import OutputCriteria
+from catfs.runtime.criteria import CHECK_ARGUMENTS, CHECK_INTENT, DeclaredOutput, locate
+from catfs.runtime.declaration import DomainDeclaration, covering_domains, declare, resolve_output
 from catfs.runtime.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """One step of a pipeline, as it is asked for.
+
+    Args:
+        intent: What it is for.
+        arguments: The command.
+        timeout_seconds: Longest time for it; None for no limit.
+    """
+
+    intent: str
+    arguments: tuple[str, ...]
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +47,11 @@ class RunRequest:
         run_id: Its id; None for one made from the time.
         cwd: The working directory.
         argv: The arguments of the `catfs` command itself.
+        steps: The steps of a pipeline, instead of `arguments`.
+        keep_going: Whether steps go on after one that failed.
+        timeout_seconds: Longest time for all steps together; None for no limit.
+        criteria: Outputs with what they must be.
+        declared: The job specification that this comes from, as it was given; None for a command line.
     """
 
     arguments: tuple[str, ...]
@@ -43,6 +66,41 @@ class RunRequest:
     run_id: str | None = None
     cwd: Path = Path()
     argv: tuple[str, ...] = ()
+    steps: tuple[StepRequest, ...] = ()
+    keep_going: bool = False
+    timeout_seconds: float | None = None
+    criteria: tuple[tuple[Path, OutputCriteria], ...] = ()
+    declared: Mapping[str, object] | None = None
+
+    def all_steps(self) -> tuple[StepRequest, ...]:
+        """Give the steps; a single command is one."""
+        if self.steps or not self.arguments:
+            return self.steps
+        return (StepRequest(self.intent, self.arguments),)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the steps of a job are executed, besides what its specification says.
+
+    Args:
+        timeouts: Longest time of each step, in seconds; None for no limit.
+        keep_going: Whether steps go on after one that failed.
+        timeout_seconds: Longest time for all of them; None for no limit.
+        criteria: Outputs that must be something, which a last step checks.
+        declared: The job specification as it was given, or None.
+    """
+
+    timeouts: tuple[float | None, ...] = ()
+    keep_going: bool = False
+    timeout_seconds: float | None = None
+    criteria: tuple[DeclaredOutput, ...] = ()
+    declared: Mapping[str, object] | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one command without a limit of time."""
+        return len(self.timeouts) == 1 and self.timeouts[0] is None and self.timeout_seconds is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +111,13 @@ class Job:
         spec: Its specification, as the ledger keeps it.
         declarations: Its domains with their outputs.
         allow_write: Places outside the domains that the command may write.
+        plan: How its steps are executed.
     """
 
     spec: JobSpec
     declarations: tuple[DomainDeclaration, ...]
     allow_write: tuple[Path, ...]
+    plan: Plan = field(default_factory=Plan)
 
 
 def resolve_request(request: RunRequest, workspace: Workspace) -> Job:
@@ -69,9 +129,10 @@ def resolve_request(request: RunRequest, workspace: Workspace) -> Job:
     """
     configuration = workspace.configuration()
     allowed = (*configuration.allowed_roots, *request.allowed_roots)
-    declarations = declare(request.domains or (request.cwd,), request.outputs, allowed)
+    domains = covering_domains(request.domains or (request.cwd,), request.outputs, allowed)
+    declarations = declare(domains, request.outputs, allowed)
+    plan = _plan(request, [declaration.path for declaration in declarations])
     allow_write = tuple(_existing(path) for path in (*configuration.allow_write, *request.allow_write))
-    arguments = tuple(os.fsencode(word) for word in request.arguments)
     spec = JobSpec(
         run_id=fresh_run_id() if request.run_id is None else request.run_id,
         intent=request.intent,
@@ -82,13 +143,35 @@ def resolve_request(request: RunRequest, workspace: Workspace) -> Job:
             for output in declaration.outputs
         ),
         allowed_roots=tuple(os.fsencode(os.path.realpath(path)) for path in allowed),
-        steps=(JobStep(1, request.intent, arguments),) if arguments else (),
+        steps=_job_steps(request, plan),
         leftovers=request.leftovers,
         confine=request.confine,
         allow_write=tuple(os.fsencode(path) for path in allow_write),
         transport=request.transport,
     )
-    return Job(spec, declarations, allow_write)
+    return Job(spec, declarations, allow_write, plan)
+
+
+def _plan(request: RunRequest, domains: Sequence[Path]) -> Plan:
+    return Plan(
+        timeouts=tuple(step.timeout_seconds for step in request.all_steps()),
+        keep_going=request.keep_going,
+        timeout_seconds=request.timeout_seconds,
+        criteria=tuple(
+            locate(resolve_output(path), domains, criteria) for path, criteria in request.criteria
+        ),
+        declared=request.declared,
+    )
+
+
+def _job_steps(request: RunRequest, plan: Plan) -> tuple[JobStep, ...]:
+    """Give the steps as the ledger keeps them, the check of the outputs last."""
+    steps = [
+        (step.intent, tuple(os.fsencode(word) for word in step.arguments)) for step in request.all_steps()
+    ]
+    if plan.criteria:
+        steps.append((CHECK_INTENT, CHECK_ARGUMENTS))
+    return tuple(JobStep(index, *step) for index, step in enumerate(steps, start=1))
 
 
 def _existing(path: Path) -> Path:

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.fuse
 FILES = (
     "DOMAIN_ROOTS.json",
     "JOBSPEC.json",
+    "LEDGER.json",
     "OUTPUTS.json",
     "POST_MANIFEST.json",
     "PRE_MANIFEST.json",

@@ -1,0 +1,42 @@
+"""The phases of a run: when each part began and ended, and what was decided in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from catfs.clock import system_clock
+from catfs.records import Phase
+from catfs.records.ledger_record import Decision, RunPhase
+
+
+@dataclass(slots=True)
+class Phases:
+    """The parts of a run and when each began and ended, and its decision log."""
+
+    phases: list[Phase] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Note a part of the run."""
+        started = system_clock()
+        try:
+            yield
+        finally:
+            self.phases.append(Phase(name, started, system_clock()))
+
+    def decide(self, phase: RunPhase, decision: str, detail: str = "") -> None:
+        """Put a line into the decision log. A clock that was set back does not turn the order around.
+
+        Args:
+            phase: The phase; never an earlier one than before.
+            decision: What was decided, in a few words.
+            detail: On what grounds.
+        """
+        last = self.decisions[-1].time if self.decisions else 0
+        self.decisions.append(Decision(max(last, system_clock()), phase, decision, detail))
+
+
+def counted(number: int, noun: str) -> str:
+    """Give a number with its noun: `1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
