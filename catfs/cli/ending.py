@@ -16,7 +16,8 @@ from catfs.records import Leftovers, RestoreDiff
 from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.mounted import conclude_suspended
-from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, mount_session
+from catfs.runtime.mounts import is_mount_point
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, mount_session
 from catfs.runtime.workspace import Workspace
 
 ENDING_STATUSES = """\

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from errno import EINVAL, ENOTCONN
+from errno import ENOTCONN
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from catfs.clock import Clock, system_clock
 from catfs.commit import Outcome, list_journals, recover
 from catfs.errors import FormatError, printable
 from catfs.ledger import RunFolder, list_runs
-from catfs.linux import MNT_DETACH, umount2
+from catfs.runtime.mounts import MOUNT_TABLE, catfs_mounts, detach
 from catfs.runtime.session import remove_session_folder
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
 from catfs.runtime.subject import is_suspended
@@ -132,7 +132,7 @@ def clean(findings: list[Finding]) -> Iterator[Treatment]:
 
 
 def find_dead_mounts(
-    place: Path, sessions: Collection[SessionFacts] = (), mounts: Path = Path("/proc/self/mounts")
+    place: Path, sessions: Collection[SessionFacts] = (), mounts: Path = MOUNT_TABLE
 ) -> list[Finding]:
     """Give the mounts of catfs that have no server any more.
 
@@ -151,7 +151,7 @@ def find_dead_mounts(
     cared_for = _domains(facts for facts in sessions if facts.kind == "mount" and not is_suspended(facts))
     top = os.fsencode(place)
     findings = []
-    for point in _catfs_mounts(mounts):
+    for point in catfs_mounts(mounts):
         is_below = point == top or point.startswith(top.rstrip(b"/") + b"/")
         if point in cared_for or not (is_below or point in suspended):
             continue
@@ -253,26 +253,8 @@ def _remove_run(run: RunFolder) -> str:
 
 
 def _unmount(point: bytes) -> str:
-    try:
-        umount2(point, MNT_DETACH)
-    except OSError as error:
-        if error.errno != EINVAL:
-            raise
+    detach(point)
     return "it is unmounted"
-
-
-def _catfs_mounts(mounts: Path) -> Iterator[bytes]:
-    for line in mounts.read_bytes().splitlines():
-        fields = line.split(b" ")
-        if len(fields) > 2 and fields[2] == b"fuse.catfs":
-            yield _unescaped(fields[1])
-
-
-def _unescaped(field: bytes) -> bytes:
-    """Undo the octal escapes of the kernel for space, tab, newline, backslash and hash."""
-    for octal in (b"040", b"011", b"012", b"043"):
-        field = field.replace(b"\\" + octal, bytes([int(octal, 8)]))
-    return field.replace(b"\\134", b"\\")
 
 
 def _answers(point: bytes) -> bool | None:

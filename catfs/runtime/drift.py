@@ -11,7 +11,7 @@ from catfs.ledger import RunReader
 from catfs.merkle import MemoryNodes, Tree, diff
 from catfs.proof import CaptureError, capture, manifest_tree
 from catfs.records import Change, listed_change
-from catfs.runtime.sessions import is_mount_point
+from catfs.runtime.mounts import is_mount_point
 from catfs.runtime.workspace import Workspace
 
 CHANGES_KEPT: Final = 20

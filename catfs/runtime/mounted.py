@@ -22,7 +22,7 @@ from catfs.commit import Recovery, recover
 from catfs.durable import publish
 from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError
 from catfs.ledger import RunWriter
-from catfs.linux import MNT_DETACH, set_parent_death_signal, umount2
+from catfs.linux import set_parent_death_signal
 from catfs.overlay.transports import Transport
 from catfs.proof import restore_diff
 from catfs.records import JOBSPEC_FILE, JobSpec, Leftovers, file_bytes
@@ -32,10 +32,11 @@ from catfs.runtime.conclude import Examination, Recording, conclude, examine
 from catfs.runtime.control import serve_control
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.launch import enter_private_namespace, launch_mount
+from catfs.runtime.mounts import detach, detach_inherited_views, is_mount_point
 from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, RunRequest, fresh_run_id, resolve_request
 from catfs.runtime.session import Session
-from catfs.runtime.sessions import SessionFacts, clear_dead_session, is_mount_point, list_sessions
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, list_sessions
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
@@ -165,7 +166,7 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
     for facts in list_sessions(workspace):
         if facts.kind == "mount" and not facts.live and domain in facts.domains:
             if is_mount_point(domain):
-                umount2(os.fsencode(domain), MNT_DETACH)
+                detach(os.fsencode(domain))
             run_id = committed_run(facts.folder)
             if fresh or run_id is not None:
                 committed = committed or run_id
@@ -231,7 +232,7 @@ def _wait_in_foreground(pid: int, domain: Path) -> None:
     def unmount(number: int, frame: object) -> None:
         del number, frame
         with suppress(OSError):
-            umount2(os.fsencode(domain), MNT_DETACH)
+            detach(os.fsencode(domain))
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, unmount)
@@ -344,6 +345,7 @@ class _Server:
                 session.suspend()
             child = launch_mount(domain)
             enter_private_namespace()
+            detach_inherited_views()
             child.proceed()
             connection = child.receive_connection()
             session.suspend()

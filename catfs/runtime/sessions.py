@@ -4,13 +4,12 @@ import fcntl
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from errno import EINVAL
 from pathlib import Path
 
 import orjson
 
 from catfs.errors import FormatError, UsageError
-from catfs.linux import MNT_DETACH, umount2
+from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.session import remove_session_folder
 from catfs.runtime.workspace import Workspace
 
@@ -119,21 +118,6 @@ def _only_one(found: list[SessionFacts], workspace: Workspace, domain: Path | No
     raise UsageError(f"{what} in the workspace {workspace.root}")
 
 
-def is_mount_point(path: Path) -> bool:
-    """Say whether a view of catfs is mounted at a path, a dead one included.
-
-    A mount whose server died answers no stat, so the kernel's table is asked.
-    """
-    escaped = os.fsencode(path)
-    for octet in b"\\ \t\n":
-        escaped = escaped.replace(bytes([octet]), b"\\%03o" % octet)
-    for line in Path("/proc/self/mounts").read_bytes().splitlines():
-        fields = line.split(b" ")
-        if len(fields) > 2 and fields[1] == escaped and fields[2] == b"fuse.catfs":
-            return True
-    return False
-
-
 def clear_dead_session(facts: SessionFacts, in_use: Collection[Path] = ()) -> None:
     """Remove what a dead session left: its mounts and its folder.
 
@@ -149,11 +133,7 @@ def clear_dead_session(facts: SessionFacts, in_use: Collection[Path] = ()) -> No
     """
     for domain in facts.domains if facts.kind == "mount" else ():
         if domain not in in_use and is_mount_point(domain):
-            try:
-                umount2(os.fsencode(domain), MNT_DETACH)
-            except OSError as error:
-                if error.errno != EINVAL:
-                    raise
+            detach(os.fsencode(domain))
     remove_session_folder(facts.folder)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from catfs.errors import FormatError, UsageError, printable
 from catfs.ledger import LAST_RUN, RunReader, find_run, list_runs
 from catfs.records import JOBSPEC_FILE, PROOF_FILE
-from catfs.runtime.sessions import SessionFacts, is_mount_point, read_session, session_folders
+from catfs.runtime.mounts import is_mount_point
+from catfs.runtime.sessions import SessionFacts, read_session, session_folders
 from catfs.runtime.workspace import Workspace
 
 Subject = SessionFacts | RunReader
