@@ -10,6 +10,7 @@ import os
 import signal
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,14 @@ from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError
 from catfs.linux import set_parent_death_signal
 from catfs.merkle import PackReader, PackWriter
 from catfs.overlay import HardLinks
-from catfs.proof.capture import capture
+from catfs.proof.capture import Capture, CaptureError, capture
 from catfs.runtime.stopping import leave_stopping_to_the_parent
 
 _COUNTERS = struct.Struct("=QQ")
+_READINGS_MAX = 5
+"""How often a domain is read that does not hold still. Commits of other runs take moments; what changes for
+longer than that cannot be vouched for."""
+
 _NICENESS = 5
 """The command has the machine first; the base only has to be there when the command ends."""
 
@@ -114,9 +119,7 @@ class BaseReader:
 
     def _read_all(self, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> None:
         for index, root in enumerate(roots):
-            with PackWriter(_pack_path(self._folder, index)) as pack:
-                found = capture(root, pack, hidden, self._note)
-                pack.close(found.root_entry)
+            found = self._read_one(index, root, hidden)
             facts = {
                 "files": found.files,
                 "size": found.size,
@@ -126,6 +129,19 @@ class BaseReader:
                 ],
             }
             _facts_path(self._folder, index).write_bytes(orjson.dumps(facts))
+
+    def _read_one(self, index: int, root: int, hidden: Sequence[tuple[int, int]]) -> Capture:
+        """Read one domain, again when others change it meanwhile: other runs may be committing to it."""
+        for _ in range(_READINGS_MAX - 1):
+            with suppress(CaptureError):
+                return self._read_once(index, root, hidden)
+        return self._read_once(index, root, hidden)
+
+    def _read_once(self, index: int, root: int, hidden: Sequence[tuple[int, int]]) -> Capture:
+        with PackWriter(_pack_path(self._folder, index)) as pack:
+            found = capture(root, pack, hidden, self._note)
+            pack.close(found.root_entry)
+        return found
 
     def _note(self, files: int, size: int) -> None:
         _COUNTERS.pack_into(self._counters, 0, files, size)
