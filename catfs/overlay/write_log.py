@@ -16,6 +16,7 @@ from catfs.limits import LOG_BUFFER_BYTES
 from catfs.overlay.data_file import no_word, sync_once
 from catfs.overlay.nodes import SESSION_ACTOR, Actor
 from catfs.overlay.processes import Processes, ProcessFacts
+from catfs.overlay.redaction import Redaction
 from catfs.overlay.trace import Details, Place
 from catfs.records.fields import put_bytes
 
@@ -33,6 +34,7 @@ class WriteLog:
         buffer_bytes: Bytes of records that may wait in memory; 0 brings each one to the file at once,
             so that none is lost when this process is killed.
         on_lost: Called once when the system could not make the log durable.
+        redaction: Takes secrets out of the arguments of processes.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class WriteLog:
         sequence: int = 0,
         buffer_bytes: int = LOG_BUFFER_BYTES,
         on_lost: Callable[[], None] = no_word,
+        redaction: Redaction | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._processes = processes
@@ -49,6 +52,7 @@ class WriteLog:
         self._unflushed_bytes = 0
         self._buffer_bytes = buffer_bytes
         self._on_lost = on_lost
+        self._redaction = redaction or Redaction()
         self._problem: OSError | None = None
         self._marked_sequence = 0
         """Number of records when the log was last made durable, the mark of that included."""
@@ -60,7 +64,7 @@ class WriteLog:
         """Note one change; the process behind it is described first when it is new."""
         facts = self._processes.news(actor.pid)
         if facts is not None:
-            self._add({"op": "process", "t": now, **_process_fields(facts)})
+            self._add({"op": "process", "t": now, **self._process_fields(facts)})
         record: dict[str, object] = {"op": op, "t": now}
         if place.domain:
             record["domain"] = place.domain
@@ -123,19 +127,19 @@ class WriteLog:
         self._marked_sequence = self.sequence
         self.durable_bytes = os.fstat(self._descriptor).st_size
 
-
-def _process_fields(facts: ProcessFacts) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "pid": facts.pid,
-        "process": facts.process,
-        "parent": facts.parent,
-        "start": facts.start,
-        "uid": facts.uid,
-    }
-    put_bytes(fields, "exe", facts.exe)
-    put_bytes(fields, "cwd", facts.cwd)
-    try:
-        fields["argv"] = [argument.decode() for argument in facts.argv]
-    except UnicodeDecodeError:
-        fields["argv_base64"] = [base64.b64encode(argument).decode() for argument in facts.argv]
-    return fields
+    def _process_fields(self, facts: ProcessFacts) -> dict[str, object]:
+        fields: dict[str, object] = {
+            "pid": facts.pid,
+            "process": facts.process,
+            "parent": facts.parent,
+            "start": facts.start,
+            "uid": facts.uid,
+        }
+        put_bytes(fields, "exe", facts.exe)
+        put_bytes(fields, "cwd", facts.cwd)
+        argv = self._redaction.arguments(facts.argv)
+        try:
+            fields["argv"] = [argument.decode() for argument in argv]
+        except UnicodeDecodeError:
+            fields["argv_base64"] = [base64.b64encode(argument).decode() for argument in argv]
+        return fields

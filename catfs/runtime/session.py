@@ -35,6 +35,7 @@ from catfs.overlay import (
 )
 from catfs.overlay.fold import touched_directories
 from catfs.overlay.nodes import LowerStat, Origin
+from catfs.overlay.redaction import Redaction
 from catfs.overlay.replay import ReplayError
 from catfs.records import Change
 from catfs.records.log_lines import log_lines, log_records
@@ -129,7 +130,8 @@ class Session:
         data = DataFile(self._data, os.fstat(self._data).st_size, self._note_lost)
         self._processes = Processes()
         buffer_bytes = 0 if kind == "mount" else LOG_BUFFER_BYTES
-        self.log = WriteLog(self._log, self._processes, sequence, buffer_bytes, self._note_lost)
+        redaction = Redaction(workspace.configuration().redact)
+        self.log = WriteLog(self._log, self._processes, sequence, buffer_bytes, self._note_lost, redaction)
         if resumed:
             self.view = self._replayed(data, durable=True)
             self.view.clock = system_clock

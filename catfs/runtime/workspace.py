@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Self
 
 from catfs.errors import MachineError, UsageError
+from catfs.overlay.redaction import SECRET_WORDS
 
 FOLDER = ".catfs"
+_KEYS = frozenset({"allowed_roots", "allow_write", "redact"})
 _PARTS = ("sessions", "runs", "journal", "stage")
 
 
@@ -22,10 +24,12 @@ class Configuration:
         allowed_roots: Folders, relative to the workspace, under which outputs may be declared; empty
             means anywhere in a domain.
         allow_write: Places that a confined command may write besides its domains.
+        redact: Words that mark the value of an option as a secret, which the write log does not keep.
     """
 
     allowed_roots: tuple[Path, ...] = ()
     allow_write: tuple[Path, ...] = ()
+    redact: tuple[str, ...] = SECRET_WORDS
 
 
 class Workspace:
@@ -112,18 +116,31 @@ class Workspace:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{path} is not TOML: {error}") from error
-        unknown = values.keys() - {"allowed_roots", "allow_write"}
+        unknown = values.keys() - _KEYS
         if unknown:
             raise UsageError(
-                f"{path} has the unknown key {min(unknown)!r}", hint="known are allowed_roots and allow_write"
+                f"{path} has the unknown key {min(unknown)!r}", hint=f"known are {', '.join(sorted(_KEYS))}"
             )
         return Configuration(
             allowed_roots=self._paths(path, values, "allowed_roots"),
             allow_write=self._paths(path, values, "allow_write"),
+            redact=_texts(path, values, "redact", SECRET_WORDS),
         )
 
     def _paths(self, path: Path, values: dict[str, object], key: str) -> tuple[Path, ...]:
-        found = values.get(key, [])
-        if not isinstance(found, list) or not all(isinstance(item, str) and item for item in found):
-            raise UsageError(f"{path}: expected a list of paths for {key}, got {found!r}")
-        return tuple(self.root / item for item in found)
+        return tuple(self.root / item for item in _texts(path, values, key))
+
+
+def _texts(path: Path, values: dict[str, object], key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Give a list of texts.
+
+    Raises:
+        UsageError: when it is something else, or a text is empty or holds a NUL, which no path and no
+            argument can.
+    """
+    found = values.get(key, list(default))
+    if not isinstance(found, list) or not all(
+        isinstance(item, str) and item and "\0" not in item for item in found
+    ):
+        raise UsageError(f"{path}: expected a list of texts for {key}, got {found!r}")
+    return tuple(found)
