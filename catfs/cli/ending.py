@@ -17,7 +17,7 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.mounted import conclude_suspended
 from catfs.runtime.mounts import is_mount_point
-from catfs.runtime.sessions import SessionFacts, clear_dead_session, mount_session
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, mount_session, wait_until_ended
 from catfs.runtime.workspace import Workspace
 
 ENDING_STATUSES = """\
@@ -55,7 +55,7 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -
     """
     workspace = _workspace_of(domain)
     say_recoveries(recover(os.fsencode(workspace.folder)))
-    facts = mount_session(workspace, domain)
+    facts = _session_of(workspace, domain)
     if not facts.live:
         run_id = committed_run(facts.folder)
         if run_id is not None:
@@ -88,7 +88,7 @@ def end_by_discard(domain: Path | None) -> int:
     """
     workspace = _workspace_of(domain)
     say_recoveries(recover(os.fsencode(workspace.folder)))
-    facts = mount_session(workspace, domain)
+    facts = _session_of(workspace, domain)
     run_id = None if facts.live else committed_run(facts.folder)
     _discard(facts)
     if run_id is not None:
@@ -105,7 +105,7 @@ def end_unchanged(domain: Path | None) -> int:
         UsageError: when something was changed, or there is no such session, or its server is gone.
         MachineError: as `end_by_commit`.
     """
-    facts = mount_session(_workspace_of(domain), domain)
+    facts = _session_of(_workspace_of(domain), domain)
     if not facts.live:
         raise UsageError(
             f"the server of the session of {facts.domains[0]} is gone",
@@ -128,6 +128,14 @@ def _workspace_of(domain: Path | None) -> Workspace:
     if domain is None or Workspace.find(here) is not None:
         return find_workspace(here)
     return find_workspace(Path(os.path.abspath(domain)).parent)
+
+
+def _session_of(workspace: Workspace, domain: Path | None) -> SessionFacts:
+    """Give the session of a domain, once its server either serves or has ended."""
+    facts = wait_until_ended(mount_session(workspace, domain))
+    if not facts.domains:
+        raise UsageError(f"the session {facts.identity} has just been ended by another command")
+    return facts
 
 
 def _report(found: Mapping[str, object], *, as_json: bool) -> int:

@@ -36,7 +36,7 @@ from catfs.runtime.mounts import detach, detach_inherited_views, is_mount_point
 from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, RunRequest, fresh_run_id, resolve_request
 from catfs.runtime.session import Session
-from catfs.runtime.sessions import SessionFacts, clear_dead_session, list_sessions
+from catfs.runtime.sessions import SessionFacts, clear_dead_session, list_sessions, wait_until_ended
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
@@ -163,8 +163,14 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
         The session that can be resumed there, and the run by which one was committed; None for neither.
     """
     found = committed = None
-    for facts in list_sessions(workspace):
-        if facts.kind == "mount" and not facts.live and domain in facts.domains:
+    there = [facts for facts in list_sessions(workspace) if facts.kind == "mount" and domain in facts.domains]
+    for facts in map(wait_until_ended, there):
+        if facts.live and not is_mount_point(domain):
+            raise UsageError(
+                f"the session {facts.identity} of {domain} is being ended by another command",
+                hint="wait for that, and try again",
+            )
+        if facts.kind == "mount" and not facts.live:
             if is_mount_point(domain):
                 detach(os.fsencode(domain))
             run_id = committed_run(facts.folder)

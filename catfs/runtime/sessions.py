@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ from catfs.errors import FormatError, UsageError
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.session import remove_session_folder
 from catfs.runtime.workspace import Workspace
+
+_ENDING_SECONDS = 5.0
+"""How long a server may take to end after its mount was taken away, or the rest of it after it was killed."""
+
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,36 @@ def _only_one(found: list[SessionFacts], workspace: Workspace, domain: Path | No
         raise UsageError("several domains are mounted", hint=f"name one of {names}")
     what = f"{domain} is not mounted" if domain is not None else "no domain is mounted"
     raise UsageError(f"{what} in the workspace {workspace.root}")
+
+
+def wait_until_ended(facts: SessionFacts) -> SessionFacts:
+    """Wait for a server that is just ending, and give what is known of its session then.
+
+    After an `umount` a server writes out what it has; of a killed one the helper may live a moment longer.
+    Until then the session can be neither resumed nor cleared. One whose server serves is given at once.
+
+    Args:
+        facts: The session; without a live server there is nothing to wait for.
+
+    Raises:
+        FormatError: when its facts are damaged.
+    """
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while facts.live and _is_ending(facts) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        facts = read_session(facts.folder)
+    return facts
+
+
+def _is_ending(facts: SessionFacts) -> bool:
+    """Say whether a session that is held has lost its mount or its server."""
+    if not any(map(is_mount_point, facts.domains)):
+        return True
+    try:
+        status = Path(f"/proc/{facts.pid}/stat").read_bytes()
+    except OSError:
+        return True
+    return status[status.rfind(b")") :].split()[1] in {b"Z", b"X"}
 
 
 def clear_dead_session(facts: SessionFacts, in_use: Collection[Path] = ()) -> None:
