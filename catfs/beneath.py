@@ -15,14 +15,15 @@ _RESOLVE = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-def open_beneath(root: int, names: Sequence[bytes], flags: int, mode: int = 0) -> int:
+def open_beneath(root: int, names: Sequence[bytes], flags: int, mode: int = 0, resolve: int = 0) -> int:
     """Open what lies at a path beneath a directory.
 
     Args:
         root: Descriptor of the directory; it stays open.
-        names: The names on the way, at least one; none of them may be empty, `.` or `..`.
+        names: The names on the way, none of them empty, `.` or `..`; no names mean the directory itself.
         flags: Flags of open(2); close-on-exec and no-follow are added.
         mode: Permission bits of a file that is made.
+        resolve: RESOLVE_* flags besides those that keep the path beneath the directory.
 
     Returns:
         A new descriptor.
@@ -30,15 +31,15 @@ def open_beneath(root: int, names: Sequence[bytes], flags: int, mode: int = 0) -
     Raises:
         OSError: as of openat2(2); ELOOP when a component is a symlink.
     """
-    chunks = _chunks(names)
+    chunks = _chunks(names) or [b"."]
     at = root
     try:
         for chunk in chunks[:-1]:
-            following = openat2(at, chunk, os.O_PATH | os.O_DIRECTORY | _FLAGS, 0, _RESOLVE)
+            following = openat2(at, chunk, os.O_PATH | os.O_DIRECTORY | _FLAGS, 0, _RESOLVE | resolve)
             if at != root:
                 os.close(at)
             at = following
-        return openat2(at, chunks[-1], flags | _FLAGS, mode, _RESOLVE)
+        return openat2(at, chunks[-1], flags | _FLAGS, mode, _RESOLVE | resolve)
     finally:
         if at != root:
             os.close(at)
@@ -50,8 +51,6 @@ def open_directory_beneath(root: int, names: Sequence[bytes]) -> int:
     Raises:
         OSError: as of openat2(2).
     """
-    if not names:
-        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
     return open_beneath(root, names, os.O_RDONLY | os.O_DIRECTORY)
 
 

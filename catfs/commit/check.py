@@ -9,7 +9,7 @@ import stat
 from collections.abc import Sequence
 
 from catfs.commit.journal import Folder
-from catfs.commit.plan import Action, CommitPlan, RefusedChangeError, Step, is_inside, parent_of
+from catfs.commit.plan import Action, CommitPlan, RefusedChangeError, Step, parent_of
 from catfs.commit.reach import (
     FOLDER,
     NOT_REACHABLE,
@@ -24,6 +24,7 @@ from catfs.commit.source import OutputSource
 from catfs.commit.workspace import Site
 from catfs.errors import ConflictError, printable
 from catfs.records import Entry, Kind
+from catfs.records.names import is_at_or_below
 
 
 def check_conflicts(plan: CommitPlan, sites: Sequence[Site]) -> dict[int, Signature]:
@@ -109,7 +110,7 @@ def final_folders(
         step = modes.get((index, path))
         status = None if step and step.action is Action.MAKE else _check_folder(sites[index], path)
         mode = step.after.mode if step and step.after else stat.S_IMODE(status.st_mode) if status else 0
-        if status is None or is_inside(path, plan.outputs[index]):
+        if status is None or is_at_or_below(path, plan.outputs[index]):
             mtime_ns = sources[index].describe(path).mtime_ns
         else:
             mtime_ns = status.st_mtime_ns

@@ -19,11 +19,12 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from catfs.commit.plan import Action, Step, check_absolute_path, check_relative_path
-from catfs.digest import Digest
+from catfs.commit.plan import Action, Step
+from catfs.digest import DIGEST_BYTES, Digest
 from catfs.errors import FormatError
-from catfs.limits import JSON_BYTES_MAX
+from catfs.limits import JSON_BYTES_MAX, TIME_NS_MAX, TIME_NS_MIN
 from catfs.records import Entry, Kind
+from catfs.records.names import check_absolute, check_relative
 
 JOURNAL_SUFFIX: Final = b".journal"
 STAGING_SUFFIX: Final = b".staging"
@@ -31,11 +32,9 @@ STAGING_SUFFIX: Final = b".staging"
 _JOURNAL_MAGIC: Final = b"catfs journal 1\n"
 _STAGING_MAGIC: Final = b"catfs staging 1\n"
 _LENGTH: Final = struct.Struct(">Q")
-_DIGEST_BYTES: Final = 32
 _HEAD_BYTES: Final = len(_JOURNAL_MAGIC) + _LENGTH.size
-_HEADER_BYTES: Final = _HEAD_BYTES + _DIGEST_BYTES
+_HEADER_BYTES: Final = _HEAD_BYTES + DIGEST_BYTES
 _IDENTITY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_INT64_MAX: Final = (1 << 63) - 1
 
 assert len(_JOURNAL_MAGIC) == len(_STAGING_MAGIC) == 16
 
@@ -59,7 +58,7 @@ class DomainPlace:
     mtime_ns: int
 
     def __post_init__(self) -> None:
-        check_absolute_path(self.path)
+        check_absolute(self.path)
         _check_time(self.mtime_ns)
 
 
@@ -80,7 +79,7 @@ class Folder:
     mtime_ns: int
 
     def __post_init__(self) -> None:
-        check_relative_path(self.path)
+        check_relative(self.path)
         _check_time(self.mtime_ns)
         if not 0 <= self.mode <= 0o7777:
             raise FormatError("commit folder", f"expected a mode from 0 to 0o7777, got {self.mode:#o}")
@@ -373,7 +372,7 @@ def _check_canonical(what: str, got: bytes, expected: bytes) -> None:
 
 def _check_time(time_ns: int) -> None:
     """Check that a time fits into 64 bits."""
-    if abs(time_ns) > _INT64_MAX:
+    if not TIME_NS_MIN <= time_ns <= TIME_NS_MAX:
         raise FormatError("time", f"expected nanoseconds in 64 bits, got {time_ns}")
 
 

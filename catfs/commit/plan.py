@@ -10,8 +10,8 @@ from enum import Enum
 from typing import Final
 
 from catfs.errors import CommitError, FormatError, printable
-from catfs.limits import NAME_BYTES_MAX
 from catfs.records import Change, Entry, Kind
+from catfs.records.names import check_absolute, check_relative, is_at_or_below
 
 _SET_ID_BITS: Final = 0o6000
 _DEVICES: Final = frozenset({Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE})
@@ -90,7 +90,7 @@ class Step:
     after: Entry | None
 
     def __post_init__(self) -> None:
-        check_relative_path(self.path)
+        check_relative(self.path)
         if not self.path and self.action is not Action.MODE:
             raise FormatError("commit step", "the domain itself can get another mode, nothing else")
         if self.before == self.after or self.action is not _action(self.before, self.after):
@@ -114,9 +114,9 @@ class DomainChanges:
     outputs: Sequence[bytes]
 
     def __post_init__(self) -> None:
-        check_absolute_path(self.path)
+        check_absolute(self.path)
         for output in self.outputs:
-            check_relative_path(output)
+            check_relative(output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,36 +164,9 @@ def plan_commit(domains: Sequence[DomainChanges]) -> CommitPlan:
     )
 
 
-def is_inside(path: bytes, outputs: Iterable[bytes]) -> bool:
-    """Say whether a path is a declared output or below one."""
-    return any(not output or path == output or path.startswith(output + b"/") for output in outputs)
-
-
 def parent_of(path: bytes) -> bytes:
     """Give the path of the directory that holds a path; b"" for a name in the domain itself."""
     return path.rpartition(b"/")[0]
-
-
-def check_relative_path(path: bytes) -> None:
-    """Check that a path stays below its domain: names joined by single slashes; b"" is the domain itself.
-
-    Raises:
-        FormatError: for `.`, `..`, empty or too long names, NUL bytes and absolute paths.
-    """
-    for name in path.split(b"/") if path else ():
-        if name in (b"", b".", b"..") or b"\0" in name or len(name) > NAME_BYTES_MAX:
-            raise FormatError("path", f"expected names joined by single slashes, got {printable(path)!r}")
-
-
-def check_absolute_path(path: bytes) -> None:
-    """Check that the path of a domain is absolute and names it in one way only.
-
-    Raises:
-        FormatError: when it is relative, ends in a slash or has `.`, `..` or empty names in it.
-    """
-    if not path.startswith(b"/"):
-        raise FormatError("domain path", f"expected an absolute path, got {printable(path)!r}")
-    check_relative_path(path[1:])
 
 
 def _action(before: Entry | None, after: Entry | None) -> Action:
@@ -215,7 +188,7 @@ def _order(step: Step) -> tuple[int, int, bytes]:
 def _plan_change(index: int, domain: DomainChanges, change: Change, notes: list[Note]) -> Step | None:
     """Give the step for one change and append its notes; None when nothing is left to do."""
     before, after = _without_digest(change.before), _without_digest(change.after)
-    if not is_inside(change.path, domain.outputs):
+    if not is_at_or_below(change.path, domain.outputs):
         if before == after:
             return None
         if not _is_new_parent(change, domain.outputs):
@@ -252,7 +225,7 @@ def _check_consistency(changes: Sequence[Change]) -> None:
     by_path: dict[bytes, Change] = {}
     for change in changes:
         try:
-            check_relative_path(change.path)
+            check_relative(change.path)
         except FormatError as error:
             raise RefusedChangeError(change.path, error.problem) from error
         if change.path in by_path:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from catfs.beneath import open_beneath
 from catfs.digest import Digest, digest_descriptor
 from catfs.errors import CommitError, printable
-from catfs.limits import PATH_CHUNK_BYTES
-from catfs.linux import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
+from catfs.linux import RESOLVE_NO_XDEV
 from catfs.records import Entry, Kind, kind_of_mode
+from catfs.records.entry import device_digest
 
-_RESOLVE: Final = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
 NOT_REACHABLE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """What opening a directory says where there is none: also a file or a symlink in its place."""
 
@@ -103,8 +103,7 @@ def read_entry(folder: int | None, name: bytes) -> Entry | None:
         target = os.readlink(name, dir_fd=folder)
         return Entry(kind, 0o777, len(target), Digest.of(target))
     if kind in (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE):
-        number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
-        return Entry(kind, mode, 0, Digest.of(number.encode()))
+        return Entry(kind, mode, 0, device_digest(status.st_rdev))
     return Entry(kind, mode)
 
 
@@ -140,33 +139,13 @@ def _status(folder: int | None, name: bytes) -> os.stat_result | None:
 
 
 def _open_beneath(domain: int, path: bytes, flags: int) -> int:
-    """Open a directory, in several steps where its path is too long for one system call."""
-    chunks = list(_chunks(path))
-    current = domain
-    for number, chunk in enumerate(chunks, 1):
-        try:
-            following = openat2(current, chunk, flags if number == len(chunks) else WALK, 0, _RESOLVE)
-        except OSError as error:
-            if error.errno == errno.EXDEV:
-                raise CommitError(
-                    f"{printable(path)} lies on another mount than its domain: no rename leads there",
-                    hint="declare the mounted directory as a domain of its own",
-                ) from error
-            raise
-        finally:
-            if current != domain:
-                os.close(current)
-        current = following
-    return current
-
-
-def _chunks(path: bytes) -> Iterator[bytes]:
-    """Cut a path between names into pieces of at most PATH_CHUNK_BYTES; b"." stands for the empty path."""
-    chunk = b""
-    for name in path.split(b"/") if path else [b"."]:
-        if chunk and len(chunk) + 1 + len(name) > PATH_CHUNK_BYTES:
-            yield chunk
-            chunk = name
-        else:
-            chunk = chunk + b"/" + name if chunk else name
-    yield chunk
+    """Open a directory of the domain, of the mount that the domain itself is on."""
+    try:
+        return open_beneath(domain, path.split(b"/") if path else [], flags, resolve=RESOLVE_NO_XDEV)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            raise CommitError(
+                f"{printable(path)} lies on another mount than its domain: no rename leads there",
+                hint="declare the mounted directory as a domain of its own",
+            ) from error
+        raise

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from catfs.digest import Digest
 from catfs.errors import ExitStatus, printable
 from catfs.records import BaseConflict, Change, Kind, Leftovers, Outcome
+from catfs.records.names import is_at_or_below
 from catfs.records.run import check_exit_status
 
 
@@ -153,11 +154,6 @@ def split_changes(
         is_declared = is_at_or_below(change.path, outputs) or _is_new_parent(change, outputs)
         (declared if is_declared else leftovers).append(change)
     return tuple(declared), tuple(leftovers)
-
-
-def is_at_or_below(path: bytes, outputs: Iterable[bytes]) -> bool:
-    """Say whether a path of a domain is one of its outputs or below one; b"" is above everything."""
-    return any(not output or path == output or path.startswith(output + b"/") for output in outputs)
 
 
 def _is_new_parent(change: Change, outputs: Iterable[bytes]) -> bool:

@@ -1,6 +1,7 @@
 """Which names runs and paths may have in a record: each thing has one spelling."""
 
 import re
+from collections.abc import Iterable
 
 from catfs.errors import FormatError, printable
 from catfs.limits import NAME_BYTES_MAX
@@ -40,3 +41,8 @@ def check_relative(path: bytes) -> None:
     for name in path.split(b"/") if path else ():
         if name in {b"", b".", b".."} or b"\0" in name or len(name) > NAME_BYTES_MAX:
             raise FormatError("path", f"expected names joined by single slashes, got {printable(path)!r}")
+
+
+def is_at_or_below(path: bytes, outputs: Iterable[bytes]) -> bool:
+    """Say whether a path of a domain is one of its outputs or below one; b"" is above everything."""
+    return any(not output or path == output or path.startswith(output + b"/") for output in outputs)

@@ -43,7 +43,6 @@ from catfs.proof import (
     restore_diff,
     status_record,
 )
-from catfs.proof.prove import is_at_or_below
 from catfs.records import (
     BaseConflict,
     Kind,
@@ -56,6 +55,7 @@ from catfs.records import (
     StepResult,
 )
 from catfs.records.ledger_record import REFERENCED_FILES, LedgerRecord, RunPhase, StepNote
+from catfs.records.names import is_at_or_below
 from catfs.records.run_files import (
     DOMAIN_ROOTS_FILE,
     LEDGER_FILE,

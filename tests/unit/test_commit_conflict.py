@@ -1,6 +1,7 @@
 """What changed underneath a session, or stands in the way, makes its commit give up."""
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 
 from catfs.commit import Material, RefusedChangeError, recover
 from catfs.commit import workspace as workspace_module
+from catfs.commit.reach import read_entry
 from catfs.errors import CommitError, ConflictError, FormatError
+from catfs.records import Entry, Kind
+from catfs.records.entry import device_digest
 from tests.model.commit_tools import (
     BASE,
     NEW_FILE,
@@ -191,9 +195,19 @@ def test_a_mount_inside_the_domain_stops_the_commit_before_it_is_decided(
         """Say that the path leads into another mount."""
         raise OSError(18, "openat2: Invalid cross-device link", path)
 
-    monkeypatch.setattr("catfs.commit.reach.openat2", crosses)
+    monkeypatch.setattr("catfs.beneath.openat2", crosses)
     with pytest.raises(CommitError, match="lies on another mount than its domain") as caught:
         scene.commit()
     assert caught.value.hint == "declare the mounted directory as a domain of its own"
     monkeypatch.undo()
     assert_untouched(scene)
+
+
+def test_a_device_is_read_as_the_tree_of_a_domain_has_it(tmp_path: Path) -> None:
+    """The device 0:0, which overlayfs uses for deletions, gets the digest that a capture gives it."""
+    os.mknod(tmp_path / "device", stat.S_IFCHR | 0o600, os.makedev(0, 0))
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert read_entry(folder, b"device") == Entry(Kind.CHARACTER_DEVICE, 0o600, 0, device_digest(0))
+    finally:
+        os.close(folder)
