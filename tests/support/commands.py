@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,39 @@ def run_catfs(
     result = Result(ended.returncode, ended.stdout, ended.stderr.decode(errors="backslashreplace"))
     assert "Traceback" not in result.stderr, result.stderr
     return result
+
+
+_AS_NOBODY = """
+import importlib, os, sys
+from catfs.cli.main import main
+importlib.import_module(f"catfs.cli.{sys.argv[1]}")
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def run_as_nobody(arguments: Sequence[str], cwd: Path) -> Result:
+    """Run `catfs` as a user without any right, who need not be able to read the checkout.
+
+    Args:
+        arguments: Its arguments, the command first.
+        cwd: Its working directory; the folders above it are opened to everybody.
+    """
+    for folder in (cwd, cwd.parent, cwd.parent.parent, cwd.parent.parent.parent):
+        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    ended = subprocess.run(
+        [sys.executable, "-c", _AS_NOBODY, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    text = ended.stderr.decode()
+    assert "Traceback" not in text, text
+    return Result(ended.returncode, ended.stdout, text)
 
 
 class Project:
