@@ -73,7 +73,7 @@ def run_catfs(
 
 
 _AS_NOBODY = """
-import importlib, os, sys
+import encodings.ascii, importlib, os, sys
 from catfs.cli.main import main
 importlib.import_module(f"catfs.cli.{sys.argv[1]}")
 os.setgroups([])
