@@ -73,12 +73,13 @@ def run_catfs(
 
 
 _AS_NOBODY = """
-import encodings.ascii, importlib, os, sys
+import ctypes, encodings.ascii, importlib, os, sys
 from catfs.cli.main import main
 importlib.import_module(f"catfs.cli.{sys.argv[1]}")
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: as after an execve, /proc/self is its own
 sys.exit(main(sys.argv[1:]))
 """
 
