@@ -88,6 +88,8 @@ def _of_error(error: jsonschema.ValidationError) -> Iterator[Finding]:
         for name in error.instance.keys() - schema["properties"].keys():
             yield Finding(Code.FIELD_UNKNOWN, pointer_of((*place, name)), f"there is no field {_short(name)}")
     elif error.validator == "oneOf":
+        if not isinstance(error.instance, dict):
+            return  # its type is refused already
         nested = {finding for inner in error.context or () for finding in _of_error(inner)}
         assert isinstance(value, list)
         text = f"expected exactly one of {len(value)} alternatives"
