@@ -28,6 +28,7 @@ COMMANDS = {
     "log": "print the write log: who changed what, when",
     "proof": "show the proof of a run or of a live session, or prove one path",
     "verify": "check the ledger of runs, without the domain",
+    "validate": "check a job specification or a ledger and list everything that is wrong",
     "runs": "list the runs of the workspace",
     "doctor": "find what crashes left behind, and clean it up",
 }

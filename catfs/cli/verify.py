@@ -1,18 +1,44 @@
 """`catfs verify`: recompute what runs and path proofs state, from their files alone."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from catfs.cli.output import Progress, human_bytes, print_json, print_result, tell
+from catfs.cli.reports import REPORT_FORMATS, Case, report_bytes
+from catfs.cli.validate import show_finding
 from catfs.cli.words import add_json, detailed_change_line, find_workspace, plain
+from catfs.clock import system_clock
 from catfs.errors import UsageError, printable
+from catfs.ledger import RunReader
 from catfs.proof.verify import VerifyStep
 from catfs.records import put_bytes
 from catfs.records.difference import change_fields
+from catfs.records.validation import Subject, ValidationResult, result_of
+from catfs.runtime.chained import validate_chain
+from catfs.runtime.changed import changed_paths, runs_of
+from catfs.runtime.compare import RunDifference, compare_runs
 from catfs.runtime.drift import DomainDrift, Drift
+from catfs.runtime.ledger_validation import output_findings, report_findings, restoration_findings
 from catfs.runtime.path_proofs import describe_entry
-from catfs.runtime.verification import Target, Verified, VerifyReport, all_runs, find_targets, verify_target
-from catfs.runtime.workspace import Workspace
+from catfs.runtime.subject import find_finished_run
+from catfs.runtime.verification import (
+    Target,
+    Verified,
+    VerifyReport,
+    all_runs,
+    find_targets,
+    verify_all,
+    verify_target,
+)
+from catfs.runtime.workspace import FOLDER, Workspace
+
+_RUNS: Final = f"{FOLDER}/runs"
+"""Where a report says that the files of runs are, from the folder of the workspace."""
+
+_ONE_BY_ONE_MAX: Final = 2
+"""Most targets that are verified one after the other; starting processes costs more than it saves there."""
 
 _EPILOG = """\
 RUN is a run id, the beginning of one, `last`, or a run folder anywhere: that needs neither workspace nor
@@ -24,11 +50,13 @@ changed since is no fault of the run, so it is only told. With --offline nothing
 Whoever makes up a whole run folder is not found out from that folder alone: compare the digest of its proof,
 which `catfs proof` prints, with one from a source that you trust.
 
-exit status: 0 all hold; 1 something was refused; 2 bad arguments
+exit status: 0 all hold, or are equal; 1 something was refused, or differs; 2 bad arguments
 
 examples:
   catfs verify last
-  catfs verify --all --offline
+  catfs verify --all --offline --restored --report junit catfs.xml
+  catfs verify --compare monday tuesday
+  catfs verify --changed        before a commit: docs/ci.md
   catfs verify /backup/runs/20260131T120000Z-1a2b3c main.c.proof
 """
 
@@ -38,45 +66,207 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("targets", nargs="*", metavar="RUN|FILE", help="what to verify")
-    parser.add_argument("--all", action="store_true", help="verify every complete run of the workspace")
+    parser.add_argument(
+        "--all", action="store_true", help="verify every complete run of the workspace, and the chain of runs"
+    )
+    parser.add_argument(
+        "--changed",
+        action="store_true",
+        help="verify the runs that made what git says was changed, and that it is still what they made",
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("A", "B"),
+        help="say whether two runs are equal but for times and ids, or where they differ",
+    )
     parser.add_argument("--offline", action="store_true", help="look at the files only, not at the domains")
+    parser.add_argument(
+        "--restored", action="store_true", help="also refuse runs that did not restore their domains"
+    )
+    parser.add_argument(
+        "--report",
+        nargs=2,
+        metavar=("FORMAT", "FILE"),
+        help=f"write what was found to a file too; FORMAT is {' or '.join(REPORT_FORMATS)}",
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    reports = []
+    if arguments.compare is not None:
+        return _compare(arguments)
+    if arguments.report is not None and arguments.report[0] not in REPORT_FORMATS:
+        raise UsageError(f"expected {' or '.join(REPORT_FORMATS)} for --report, got {arguments.report[0]!r}")
+    changed = _changed(arguments)
+    targets = _targets(arguments, changed)
+    reports = _verify(targets, arguments)
+    checks = _checks(arguments, targets, reports, changed)
+    ok = all(report.ok for report in reports) and all(check.ok for _, check in checks)
+    if arguments.report is not None:
+        _write_report(arguments.report[0], arguments.report[1], reports, checks)
+    if arguments.json:
+        print_json(_fields(ok, reports, checks))
+    else:
+        _show_checks(checks)
+    return 0 if ok else 1
+
+
+Checks = list[tuple[str, ValidationResult]]
+"""What was checked besides the runs themselves, by name."""
+
+
+def _verify(targets: list[Target], arguments: argparse.Namespace) -> list[VerifyReport]:
+    """Verify targets, many of them at the same time, and show each."""
     progress = Progress()
-    targets = _targets(arguments)
+    workspace = Workspace.find(Path.cwd())
+    if len(targets) > _ONE_BY_ONE_MAX:
+
+        def show_count(done: int) -> None:
+            progress.show(f"verified {done} of {len(targets)}")
+
+        reports = verify_all(targets, workspace, offline=arguments.offline, on_done=show_count)
+        progress.clear()
+        if not arguments.json:
+            for report in reports:
+                _show(report, offline=arguments.offline)
+        return reports
+    reports = []
     for number, target in enumerate(targets, start=1):
         progress.show(f"verifying {number} of {len(targets)}")
 
         def show(files: int, size: int) -> None:
             progress.show(f"reading the domain: {files} files, {human_bytes(size)}")
 
-        report = verify_target(target, Workspace.find(Path.cwd()), None if arguments.offline else show)
+        report = verify_target(target, workspace, None if arguments.offline else show)
         progress.clear()
         reports.append(report)
         if not arguments.json:
             _show(report, offline=arguments.offline)
-    ok = all(report.ok for report in reports)
-    if arguments.json:
-        fields = [_report_fields(report) for report in reports]
-        print_json({"schema": "cli-verify.v1", "ok": ok, "reports": fields})
-    return 0 if ok else 1
+    return reports
 
 
-def _targets(arguments: argparse.Namespace) -> list[Target]:
+def _changed(arguments: argparse.Namespace) -> Mapping[Path, list[bytes]]:
+    """Give the runs that made what was changed: run folder to its paths."""
+    if not arguments.changed:
+        return {}
+    found = runs_of(changed_paths(Path.cwd()), find_workspace())
+    if not found:
+        tell("nothing that was changed comes from a run")
+    return found
+
+
+def _targets(arguments: argparse.Namespace, changed: Mapping[Path, list[bytes]]) -> list[Target]:
     words: list[str] = arguments.targets
-    if not words and not arguments.all:
+    if not words and not arguments.all and not arguments.changed:
         raise UsageError("there is nothing to verify", hint="name a run or a file, or give --all")
     targets = find_targets(words, Path.cwd())
     if arguments.all:
         found = all_runs(find_workspace())
         if not found and not targets:
             tell("there is no complete run here")
-        targets += found
-    return targets
+        return targets + found
+    return targets + [RunReader(folder) for folder in changed]
+
+
+def _checks(
+    arguments: argparse.Namespace,
+    targets: list[Target],
+    reports: list[VerifyReport],
+    changed: Mapping[Path, list[bytes]],
+) -> Checks:
+    """Check the chain, whether runs restored their domains, and what was changed, as far as is asked for."""
+    checks: Checks = []
+    for target, report in zip(targets, reports, strict=True):
+        if not report.ok or not isinstance(target, RunReader):
+            continue
+        found = restoration_findings(target) if arguments.restored else []
+        if target.folder in changed:
+            found += output_findings(target, changed[target.folder])
+        if arguments.restored or target.folder in changed:
+            checks.append((report.name, result_of(Subject.LEDGER, found, system_clock())))
+    if arguments.all:
+        checks.append(("chain of runs", validate_chain(find_workspace())))
+    return checks
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Compare two runs, which must hold."""
+    first, second = (find_finished_run(word, Path.cwd()) for word in arguments.compare)
+    for target in (first, second):
+        report = verify_target(target, None, None)
+        if not report.ok:
+            _show(report, offline=True)
+            return 1
+    differences = compare_runs(first, second)
+    if arguments.json:
+        print_json(
+            {
+                "schema": "cli-compare.v1",
+                "first": plain(first.run_id),
+                "second": plain(second.run_id),
+                "equal": not differences,
+                "differences": [_difference_fields(difference) for difference in differences],
+            }
+        )
+    elif not differences:
+        print_result(f"runs {plain(first.run_id)} and {plain(second.run_id)} are equal but for times and ids")
+    else:
+        print_result(f"runs {plain(first.run_id)} and {plain(second.run_id)} DIFFER")
+        for difference in differences:
+            fields = _difference_fields(difference)
+            print_result(f"  {fields['file']}{fields['path']}: {fields['first']} | {fields['second']}")
+    return 1 if differences else 0
+
+
+def _difference_fields(difference: RunDifference) -> dict[str, str]:
+    return {
+        "file": plain(difference.file),
+        "path": plain(difference.pointer),
+        "first": plain(difference.first),
+        "second": plain(difference.second),
+    }
+
+
+def _write_report(form: str, file: str, reports: list[VerifyReport], checks: Checks) -> None:
+    """Write a report for continuous integration.
+
+    Raises:
+        UsageError: when the file cannot be written.
+    """
+    cases = [
+        Case(f"run {plain(report.name)}", f"{_RUNS}/{plain(report.name)}", report_findings(report))
+        for report in reports
+    ]
+    for name, check in checks:
+        folder = FOLDER if check.subject is Subject.CHAIN else f"{_RUNS}/{plain(name)}"
+        cases.append(Case(f"check of {plain(name)}", folder, [*check.errors, *check.warnings]))
+    try:
+        Path(file).write_bytes(report_bytes(form, cases))
+    except OSError as error:
+        raise UsageError(f"the report {file} cannot be written: {error.strerror}") from error
+
+
+def _fields(ok: bool, reports: list[VerifyReport], checks: Checks) -> dict[str, object]:
+    """Give the JSON form; only where there were checks besides it is of version 2."""
+    fields: dict[str, object] = {
+        "schema": "cli-verify.v2" if checks else "cli-verify.v1",
+        "ok": ok,
+        "reports": [_report_fields(report) for report in reports],
+    }
+    if checks:
+        fields["checks"] = [{"name": plain(name), "result": check.to_dict()} for name, check in checks]
+    return fields
+
+
+def _show_checks(checks: Checks) -> None:
+    for name, check in checks:
+        if check.subject is Subject.CHAIN or not check.ok:
+            print_result(f"check of {plain(name)}: {'holds' if check.ok else 'REFUSED'}")
+        for word, findings in (("error", check.errors), ("warning", check.warnings)):
+            for finding in findings:
+                show_finding(word, finding, "  ")
 
 
 def _show(report: VerifyReport, *, offline: bool) -> None:

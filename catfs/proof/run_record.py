@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from catfs.digest import Digest
 from catfs.errors import CatfsError, ExitStatus, FormatError, printable
@@ -67,6 +67,10 @@ class VerificationError(CatfsError):
         self.what = what
         self.expected = expected
         self.got = got
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str, str]]:
+        """Let it cross from one process to another with all of its fields."""
+        return type(self), (self.file, self.what, self.expected, self.got)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Verification of runs and path proofs as they lie on the disk: joins ledger and proof."""
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -89,6 +91,38 @@ def all_runs(workspace: Workspace) -> list[Target]:
         OSError: when the folder cannot be read.
     """
     return [RunReader(run.path) for run in list_runs(workspace.runs) if run.is_complete]
+
+
+def verify_all(
+    targets: Sequence[Target], workspace: Workspace | None, *, offline: bool, on_done: Callable[[int], None]
+) -> list[VerifyReport]:
+    """Verify many runs at the same time, one process for each processor, and give reports in their order.
+
+    Args:
+        targets: The runs and path proofs.
+        workspace: Where the runs of path proofs may be found; None for nowhere.
+        offline: Whether to leave the domains alone.
+        on_done: Told how many are done.
+
+    Raises:
+        OSError: when a file cannot be read.
+    """
+    workers = min(len(targets), len(os.sched_getaffinity(0)))
+    verify = functools.partial(_verify_quietly, workspace=workspace, offline=offline)
+    reports: list[VerifyReport] = []
+    with ProcessPoolExecutor(max(1, workers)) as pool:
+        for report in pool.map(verify, targets):
+            reports.append(report)
+            on_done(len(reports))
+    return reports
+
+
+def _verify_quietly(target: Target, *, workspace: Workspace | None, offline: bool) -> VerifyReport:
+    return verify_target(target, workspace, None if offline else _show_nobody)
+
+
+def _show_nobody(files: int, size: int) -> None:
+    """Tell nobody how far it is."""
 
 
 def verify_target(target: Target, workspace: Workspace | None, show: Show | None) -> VerifyReport:
