@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -52,7 +53,10 @@ class Mounted:
                 stderr=errors,
                 cwd=_PROJECT,
             )
-        assert self._read() == {"served": True}
+        with ExitStack() as stack:
+            stack.callback(self.__exit__)
+            assert self._read() == {"served": True}
+            stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
