@@ -34,6 +34,11 @@ COMMANDS = {
 }
 
 
+_STATUS_OF_BROKEN_PIPE = 128 + 13
+"""Exit status when the reader of the results went away, as of a program that SIGPIPE ended: what was
+found out may not have been told, so it cannot count as a success."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `catfs` with arguments.
 
@@ -52,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.exit_status)
     except BrokenPipeError:
         _drop_output()
-        return int(ExitStatus.RESTORED)
+        return _STATUS_OF_BROKEN_PIPE
     except KeyboardInterrupt:
         return 130
     except OSError as error:
