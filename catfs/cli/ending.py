@@ -17,7 +17,13 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.mounted import conclude_suspended
 from catfs.runtime.mounts import is_mount_point
-from catfs.runtime.sessions import SessionFacts, clear_dead_session, mount_session, wait_until_ended
+from catfs.runtime.sessions import (
+    SessionFacts,
+    clear_dead_session,
+    mount_session,
+    wait_until_ended,
+    wait_until_gone,
+)
 from catfs.runtime.workspace import Workspace
 
 ENDING_STATUSES = """\
@@ -67,6 +73,8 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -
         ask(facts.folder, {"ask": "stay"})
         _unmount(facts)
         found = ask(facts.folder, {"ask": "commit", "leftovers": leftovers.value, "unmounted": True})
+        if not found["exit_status"]:
+            wait_until_gone(facts)
     return _report(found, as_json=as_json)
 
 
@@ -159,6 +167,7 @@ def _discard(facts: SessionFacts) -> None:
     ask(facts.folder, {"ask": "stay"})
     _unmount(facts)
     ask(facts.folder, {"ask": "discard", "unmounted": True})
+    wait_until_gone(facts)
 
 
 def _unmount(facts: SessionFacts) -> None:

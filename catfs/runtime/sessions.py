@@ -143,6 +143,17 @@ def wait_until_ended(facts: SessionFacts) -> SessionFacts:
     return facts
 
 
+def wait_until_gone(facts: SessionFacts) -> None:
+    """Wait until a session that was told to end has taken its folder away, or for a few seconds.
+
+    Args:
+        facts: The session.
+    """
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while facts.folder.exists() and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+
+
 def _is_ending(facts: SessionFacts) -> bool:
     """Say whether a session that is held has lost its mount or its server."""
     if not any(map(is_mount_point, facts.domains)):

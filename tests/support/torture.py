@@ -30,7 +30,7 @@ FAULTS = {"SIGKILL": "signal=SIGKILL", **{name: f"error={name}" for name in ("EI
 """Fault to what strace injects for it. A signal comes before the call."""
 
 _SCRIPT = (
-    "echo new1 > out/a; rm -r out/sub; mkdir out/fresh; echo f > out/fresh/f; ln -sfn b out/l;"
+    "set -e; echo new1 > out/a; rm -r out/sub; mkdir out/fresh; echo f > out/fresh/f; ln -sfn b out/l;"
     "chmod 600 out/b; mkdir new; echo n > new/n"
 )
 _RUN = ("run", "--confine", "off", "--output", "out", "--output", "new", "--", "sh", "-c", _SCRIPT)

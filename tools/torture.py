@@ -1,0 +1,95 @@
+"""The long forms of the crash tests: real commands killed, refused, crowded and cut off for as long as you like.
+
+    python -m tools.torture strikes [--fault SIGKILL] [--every N] [--call NAME]
+    python -m tools.torture sessions [--first SEED] [--count N]
+    python -m tools.torture power [--first SEED] [--count N]
+    python -m tools.torture crowd [--disjoint N] [--colliding N]
+
+Run it from the project folder, as root, on a machine that may be busy for a while. Each violation is printed
+as it is found; the last line counts them, and the exit status is 1 when there was one.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.model.test_session_model import run_session
+from tests.support.torture import FAULTS, LiveSession, Sweep, crowd
+
+
+def _strikes(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+    """Strike a run at every system call that changes the disk."""
+    sweep = Sweep(folder)
+    points = [point for point in sweep.points() if arguments.call in {None, point.call}]
+    for point in points[:: arguments.every]:
+        yield sweep.strike(point, arguments.fault)
+
+
+def _sessions(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+    """Let real mounted sessions live and die."""
+    for seed in range(arguments.first, arguments.first + arguments.count):
+        place = folder / str(seed)
+        place.mkdir()
+        yield [f"seed {seed}: {violation}" for violation in LiveSession(place, seed).run(arguments.rounds)]
+
+
+def _power(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+    """Cut the power of sessions without a mount."""
+    for seed in range(arguments.first, arguments.first + arguments.count):
+        place = folder / str(seed)
+        place.mkdir()
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            try:
+                run_session(place, seed, monkeypatch)
+                yield []
+            except AssertionError as error:
+                yield [f"seed {seed}: {error}"]
+
+
+def _crowd(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+    """Let many runs commit at the same time."""
+    yield crowd(folder, arguments.disjoint, arguments.colliding)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="torture", description="The long forms of the crash tests.")
+    commands = parser.add_subparsers(required=True)
+    strikes = commands.add_parser("strikes", help="a fault at each system call that changes the disk")
+    strikes.add_argument("--fault", choices=sorted(FAULTS), default="SIGKILL")
+    strikes.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth point")
+    strikes.add_argument("--call", metavar="NAME", help="only this system call")
+    strikes.set_defaults(work=_strikes)
+    sessions = commands.add_parser("sessions", help="random mounted sessions against a model")
+    power = commands.add_parser("power", help="random sessions on a disk whose power is cut")
+    for command, work, count in ((sessions, _sessions, 1000), (power, _power, 1000)):
+        command.add_argument("--first", type=int, default=1000, metavar="SEED")
+        command.add_argument("--count", type=int, default=count, metavar="N")
+        command.set_defaults(work=work)
+    sessions.add_argument("--rounds", type=int, default=4, metavar="N", help="mounts of each session")
+    crowds = commands.add_parser("crowd", help="many runs on one domain at the same time")
+    crowds.add_argument("--disjoint", type=int, default=160, metavar="N")
+    crowds.add_argument("--colliding", type=int, default=40, metavar="N")
+    crowds.set_defaults(work=_crowd)
+    return parser
+
+
+def main() -> int:
+    """Run the tool and give its exit status."""
+    arguments = _parser().parse_args()
+    done = found = 0
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        for violations in arguments.work(arguments, Path(folder)):
+            done += 1
+            found += len(violations)
+            for violation in violations:
+                print(violation, flush=True)
+    print(f"TORTURE {done} done, {found} violations")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
