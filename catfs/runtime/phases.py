@@ -1,6 +1,6 @@
 """The phases of a run: when each part began and ended, and what was decided in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,10 +11,17 @@ from catfs.records.ledger_record import Decision, RunPhase
 
 @dataclass(slots=True)
 class Phases:
-    """The parts of a run and when each began and ended, and its decision log."""
+    """The parts of a run and when each began and ended, and its decision log.
+
+    Args:
+        phases: The parts so far.
+        decisions: The decisions so far.
+        on_decision: Told of each decision; None for nobody.
+    """
 
     phases: list[Phase] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    on_decision: Callable[[Decision], None] | None = None
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -35,6 +42,8 @@ class Phases:
         """
         last = self.decisions[-1].time if self.decisions else 0
         self.decisions.append(Decision(max(last, system_clock()), phase, decision, detail))
+        if self.on_decision is not None:
+            self.on_decision(self.decisions[-1])
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from catfs.clock import system_clock
 from catfs.commit import Recovery, recover
 from catfs.ledger import RunWriter
-from catfs.records import RunPhase
+from catfs.records import Decision, RunPhase
 from catfs.records.run_files import JOBSPEC_FILE
 from catfs.runtime.conclude import Conclusion, Recording, conclude
 from catfs.runtime.phases import Phases, counted
@@ -29,6 +29,7 @@ def run_command(
     errors: int = 2,
     on_recovery: Callable[[Sequence[Recovery]], None],
     show: Show | None = None,
+    on_decision: Callable[[Decision], None] | None = None,
 ) -> Conclusion:
     """Run a command in a view, prove what it left, commit what was declared, and record it.
 
@@ -38,6 +39,7 @@ def run_command(
         errors: Descriptor to which its standard error is passed on.
         on_recovery: Told what was found of interrupted commits.
         show: Told how far reading the domains is.
+        on_decision: Told of each line of the decision log, when it is written.
 
     Raises:
         UsageError: when the request cannot be used.
@@ -50,7 +52,7 @@ def run_command(
     transport = make_transport(job.spec.transport)
     job = replace(job, spec=replace(job.spec, transport=transport.name))
     on_recovery(recover(os.fsencode(workspace.folder)))
-    phases = Phases()
+    phases = Phases(on_decision=on_decision)
     with orderly_stop(), RunWriter(workspace.runs / job.spec.run_id) as writer:
         writer.write_record(JOBSPEC_FILE, job.spec)
         phases.decide(RunPhase.VALIDATE, "accepted the declaration", _declaration_text(job))
