@@ -7,7 +7,7 @@ from errno import E2BIG, EEXIST, EINVAL, EISDIR, ENODATA, EOPNOTSUPP
 
 from catfs.limits import TIME_NS_MAX, TIME_NS_MIN, XATTR_VALUE_BYTES_MAX
 from catfs.overlay.files import Files, without_set_id_bits
-from catfs.overlay.nodes import Actor, Directory, File, Node, Symlink
+from catfs.overlay.nodes import Actor, Directory, File, Node, Symlink, error_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,6 @@ class AttributeChanges:
     gid: int | None = None
     atime: int | None = None
     mtime: int | None = None
-
-
-def _error(code: int) -> OSError:
-    return OSError(code, os.strerror(code))
 
 
 class Attributes(Files):
@@ -41,7 +37,7 @@ class Attributes(Files):
         node = self.node(ino)
         if changes.size is not None:
             if not isinstance(node, File):
-                raise _error(EISDIR if isinstance(node, Directory) else EINVAL)
+                raise error_of(EISDIR if isinstance(node, Directory) else EINVAL)
             self.truncate(node, changes.size, actor)
         facts = self._apply(node, changes)
         if facts:
@@ -80,7 +76,7 @@ class Attributes(Files):
         """
         node = self.node(ino)
         if not isinstance(node, Symlink):
-            raise _error(EINVAL)
+            raise error_of(EINVAL)
         return self.link_target(node)
 
     def link_target(self, node: Symlink) -> bytes:
@@ -100,7 +96,7 @@ class Attributes(Files):
         try:
             return self.xattrs_of(self.node(ino))[name]
         except KeyError:
-            raise _error(ENODATA) from None
+            raise error_of(ENODATA) from None
 
     def listxattr(self, ino: int) -> list[bytes]:
         """Give the names of all extended attributes."""
@@ -117,13 +113,13 @@ class Attributes(Files):
         """
         _check_xattr_name(name)
         if len(value) > XATTR_VALUE_BYTES_MAX:
-            raise _error(E2BIG)
+            raise error_of(E2BIG)
         node = self.node(ino)
         known = self.xattrs_of(node)
         if flags & os.XATTR_CREATE and name in known:
-            raise _error(EEXIST)
+            raise error_of(EEXIST)
         if flags & os.XATTR_REPLACE and name not in known:
-            raise _error(ENODATA)
+            raise error_of(ENODATA)
         now = self.clock()
         node.xattrs = known | {name: value}
         node.ctime = now
@@ -140,7 +136,7 @@ class Attributes(Files):
         node = self.node(ino)
         known = self.xattrs_of(node)
         if name not in known:
-            raise _error(ENODATA)
+            raise error_of(ENODATA)
         now = self.clock()
         node.xattrs = {key: value for key, value in known.items() if key != name}
         node.ctime = now
@@ -169,4 +165,4 @@ def _is_acl(name: bytes) -> bool:
 def _check_xattr_name(name: bytes) -> None:
     """Refuse access control lists: permission bits are the only access rule of a view."""
     if _is_acl(name):
-        raise _error(EOPNOTSUPP)
+        raise error_of(EOPNOTSUPP)

@@ -16,12 +16,8 @@ from catfs.linux import (
     FALLOC_FL_ZERO_RANGE,
 )
 from catfs.overlay.extents import Extents, Source
-from catfs.overlay.nodes import Actor, Directory, File, Node
+from catfs.overlay.nodes import Actor, Directory, File, Node, error_of
 from catfs.overlay.state import Handle, ViewState
-
-
-def _error(code: int) -> OSError:
-    return OSError(code, os.strerror(code))
 
 
 class Files(ViewState):
@@ -42,7 +38,7 @@ class Files(ViewState):
         node = self._file(ino)
         if flags & os.O_TRUNC:  # an empty file too: its times must move
             self.truncate(node, 0, actor)
-        return self.open_handle(node, actor, flags)
+        return self.open_handle(node, actor)
 
     def release(self, number: int) -> None:
         """Close a handle of any kind.
@@ -120,7 +116,7 @@ class Files(ViewState):
         """
         length = len(data)
         if offset + length > VIEW_FILE_BYTES_MAX:
-            raise _error(EFBIG)
+            raise error_of(EFBIG)
         if not length:
             return 0
         position = None if node.extents is None else node.extents.data_position(offset, length)
@@ -160,9 +156,9 @@ class Files(ViewState):
             OSError: EFBIG, EINVAL for a negative size.
         """
         if size < 0:
-            raise _error(EINVAL)
+            raise error_of(EINVAL)
         if size > VIEW_FILE_BYTES_MAX:
-            raise _error(EFBIG)
+            raise error_of(EFBIG)
         now = self.clock()
         if node.extents is None:
             node.extents = own_extents(node)
@@ -183,15 +179,15 @@ class Files(ViewState):
             OSError: EINVAL, EFBIG, EOPNOTSUPP for other modes.
         """
         if offset < 0 or length <= 0:
-            raise _error(EINVAL)
+            raise error_of(EINVAL)
         if offset + length > VIEW_FILE_BYTES_MAX:
-            raise _error(EFBIG)
+            raise error_of(EFBIG)
         keep = bool(mode & FALLOC_FL_KEEP_SIZE)
         kind = mode & ~FALLOC_FL_KEEP_SIZE
         if kind not in {0, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE} or (
             kind == FALLOC_FL_PUNCH_HOLE and not keep
         ):
-            raise _error(EOPNOTSUPP)
+            raise error_of(EOPNOTSUPP)
         now = self.clock()
         extents = node.extents = node.extents or own_extents(node)
         end = offset + length
@@ -237,7 +233,7 @@ class Files(ViewState):
         Raises:
             OSError: ENOTDIR, ESTALE.
         """
-        return self.open_handle(self.directory(ino), actor, os.O_RDONLY | os.O_DIRECTORY)
+        return self.open_handle(self.directory(ino), actor)
 
     def read_directory(
         self, number: int, start: int, most: int | None = None
@@ -277,12 +273,12 @@ class Files(ViewState):
         node = self.node(ino)
         if isinstance(node, File):
             return node
-        raise _error(EISDIR if isinstance(node, Directory) else EINVAL)
+        raise error_of(EISDIR if isinstance(node, Directory) else EINVAL)
 
     @staticmethod
     def _file_of(handle: Handle) -> File:
         if not isinstance(handle.node, File):
-            raise _error(EBADF)
+            raise error_of(EBADF)
         return handle.node
 
 

@@ -6,12 +6,11 @@ not the domain.
 """
 
 import hashlib
-import os
 import stat
 from collections.abc import Iterator, Mapping
 
 from catfs.digest import Digest
-from catfs.errors import MachineError
+from catfs.errors import MachineError, printable
 from catfs.limits import HASH_CHUNK_BYTES
 from catfs.merkle import EMPTY_DIRECTORY, NodeStore, Tree, update_directory
 from catfs.overlay.extents import Extents, Source
@@ -156,14 +155,14 @@ class _Fold:
         assert node.origin is not None
         entry = self._base.entry(node.origin.path())
         if entry is None:
-            raise base_missing(node.origin)
+            raise _base_missing(node.origin)
         return entry
 
 
-def base_missing(origin: Origin) -> MachineError:
+def _base_missing(origin: Origin) -> MachineError:
     """Give the error for a lower path that the session saw and the base does not have."""
     return MachineError(
-        f"{os.fsdecode(origin.path())!r} was in the domain when the session used it, "
+        f"{printable(origin.path())} was in the domain when the session used it, "
         "but not when the base was read",
         hint="something else changes the domain at the same time",
     )

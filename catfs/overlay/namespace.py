@@ -4,12 +4,11 @@ Permission bits are checked by the kernel before it asks; what is checked here i
 Renaming a directory moves one pointer: whatever lies below keeps its origin in the lower.
 """
 
-import os
 import stat
 from enum import IntFlag
 from errno import EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV
 
-from catfs.overlay.nodes import Actor, Directory, File, Node, Special, Symlink
+from catfs.overlay.nodes import Actor, Directory, File, Node, Special, Symlink, error_of
 from catfs.overlay.state import ViewState, check_name_length
 from catfs.overlay.trace import Place
 
@@ -25,10 +24,6 @@ class RenameFlag(IntFlag):
 
 _RENAME_FLAGS = frozenset({0, int(RenameFlag.NOREPLACE), int(RenameFlag.EXCHANGE)})
 """What a rename may be asked for; plain numbers, because masking with a flag costs a microsecond."""
-
-
-def _error(code: int, name: bytes = b"") -> OSError:
-    return OSError(code, os.strerror(code), name)
 
 
 class Namespace(ViewState):
@@ -78,9 +73,9 @@ class Namespace(ViewState):
         if stat.S_ISREG(mode) or not stat.S_IFMT(mode):
             return self.create(parent, name, mode, actor)
         if stat.S_ISDIR(mode):
-            raise _error(EPERM, name)
+            raise error_of(EPERM, name)
         if stat.S_IFMT(mode) not in _SPECIAL_FORMATS:
-            raise _error(EINVAL, name)
+            raise error_of(EINVAL, name)
         directory = self._directory_for_new_name(parent, name)
         now = self.clock()
         group = self._group_for(directory, actor)
@@ -113,13 +108,13 @@ class Namespace(ViewState):
         node = self.node(ino)
         directory = self._directory_for_new_name(parent, name)
         if isinstance(node, Directory):
-            raise _error(EPERM, name)
+            raise error_of(EPERM, name)
         if node.nlink == 0 and node not in self.unnamed:
-            raise _error(ENOENT, name)
+            raise error_of(ENOENT, name)
         source = self.place_of(node)
         place = self.place(directory, name)
         if source.domain != place.domain:
-            raise _error(EXDEV, name)
+            raise error_of(EXDEV, name)
         now = self.clock()
         self._add(directory, name, node, now)
         self.unnamed.discard(node)
@@ -140,7 +135,7 @@ class Namespace(ViewState):
         """
         directory, node = self._existing(parent, name)
         if isinstance(node, Directory):
-            raise _error(EISDIR, name)
+            raise error_of(EISDIR, name)
         now = self.clock()
         place = self.place(directory, name)
         self._unlink_node(directory, name, node, now)
@@ -159,11 +154,11 @@ class Namespace(ViewState):
         """
         directory, node = self._existing(parent, name)
         if not isinstance(node, Directory):
-            raise _error(ENOTDIR, name)
+            raise error_of(ENOTDIR, name)
         if node.domain is not None:
-            raise _error(EPERM, name)
+            raise error_of(EPERM, name)
         if self.entries(node):
-            raise _error(ENOTEMPTY, name)
+            raise error_of(ENOTEMPTY, name)
         now = self.clock()
         place = self.place(directory, name)
         self._check_reserved(node, place)
@@ -186,7 +181,7 @@ class Namespace(ViewState):
                 EBUSY for a directory above the reserved name.
         """
         if flags not in _RENAME_FLAGS:
-            raise _error(EINVAL, name)
+            raise error_of(EINVAL, name)
         exchange = flags == RenameFlag.EXCHANGE
         directory, node = self._existing(parent, name)
         target_directory = self.directory(new_parent)
@@ -196,11 +191,11 @@ class Namespace(ViewState):
         target_place = self.place(target_directory, new_name)
         domain_roots = [n for n in (node, target) if isinstance(n, Directory) and n.domain is not None]
         if source_place.domain != target_place.domain or domain_roots:
-            raise _error(EXDEV, name)
+            raise error_of(EXDEV, name)
         if flags == RenameFlag.NOREPLACE and target is not None:
-            raise _error(EEXIST, new_name)
+            raise error_of(EEXIST, new_name)
         if exchange and target is None:
-            raise _error(ENOENT, new_name)
+            raise error_of(ENOENT, new_name)
         self._check_reserved(node, source_place)
         self._check_reserved(target, target_place)
         self._check_depth(directory, node, target_directory, target, flags)
@@ -229,33 +224,33 @@ class Namespace(ViewState):
         check_name_length(name)
         node = self.entries(directory).get(name)
         if node is None:
-            raise _error(ENOENT, name)
+            raise error_of(ENOENT, name)
         return directory, node
 
     def _check_new_name(self, directory: Directory, name: bytes) -> None:
         """Refuse a name that may not be made in a directory, whether or not it is taken."""
         check_name_length(name)
         if name in {b".", b".."} or b"/" in name or b"\0" in name:
-            raise _error(EINVAL, name)
+            raise error_of(EINVAL, name)
         if directory.nlink == 0:
-            raise _error(ENOENT, name)
+            raise error_of(ENOENT, name)
         if directory.domain is None and directory.parent is None:
-            raise _error(EPERM, name)  # the directory that joins the domains
+            raise error_of(EPERM, name)  # the directory that joins the domains
         domain, path = self.place(directory, name)
         if path == self.domains[domain].reserved:
-            raise _error(EPERM, name)
+            raise error_of(EPERM, name)
 
     def _check_reserved(self, node: Node | None, place: Place) -> None:
         """Refuse to move or remove a directory above the reserved name, which would free that name."""
         reserved = self.domains[place.domain].reserved
         if isinstance(node, Directory) and reserved is not None and reserved.startswith(place.path + b"/"):
-            raise _error(EBUSY)
+            raise error_of(EBUSY)
 
     def _directory_for_new_name(self, parent: int, name: bytes) -> Directory:
         directory = self.directory(parent)
         self._check_new_name(directory, name)
         if name in self.entries(directory):
-            raise _error(EEXIST, name)
+            raise error_of(EEXIST, name)
         return directory
 
     @staticmethod
@@ -306,18 +301,18 @@ class Namespace(ViewState):
     ) -> None:
         """Refuse to move a directory below itself, and to replace one by what lies below it."""
         if isinstance(node, Directory) and _is_below(target_directory, node):
-            raise _error(EINVAL)
+            raise error_of(EINVAL)
         if isinstance(target, Directory) and _is_below(directory, target):
-            raise _error(EINVAL if flags & RenameFlag.EXCHANGE else ENOTEMPTY)
+            raise error_of(EINVAL if flags & RenameFlag.EXCHANGE else ENOTEMPTY)
 
     def _check_replace(self, node: Node, target: Node, new_name: bytes) -> None:
         if isinstance(target, Directory):
             if not isinstance(node, Directory):
-                raise _error(EISDIR, new_name)
+                raise error_of(EISDIR, new_name)
             if self.entries(target):
-                raise _error(ENOTEMPTY, new_name)
+                raise error_of(ENOTEMPTY, new_name)
         elif isinstance(node, Directory):
-            raise _error(ENOTDIR, new_name)
+            raise error_of(ENOTDIR, new_name)
 
     def _move(
         self,

@@ -4,11 +4,22 @@ A node knows what it is in the view (its attributes) and, if it exists below, wh
 (its origin). Nodes hold no rules; the rules are in the modules that change them.
 """
 
+import os
 import stat
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from catfs.overlay.extents import Extents
+
+
+def error_of(code: int, name: bytes | None = None) -> OSError:
+    """Give the error by which a view refuses a request.
+
+    Args:
+        code: The errno.
+        name: The name that it is about, if that is known.
+    """
+    return OSError(code, os.strerror(code), name)
 
 
 class LowerStat(NamedTuple):

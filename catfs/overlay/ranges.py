@@ -1,17 +1,13 @@
 """Ranges: copying them between files without moving bytes, and finding data and holes."""
 
 import os
-from errno import EINVAL, EIO, EISDIR, ENXIO, EXDEV
+from errno import EINVAL, EIO, ENXIO, EXDEV
 
 from catfs.limits import HASH_CHUNK_BYTES
 from catfs.linux import FALLOC_FL_ZERO_RANGE
 from catfs.overlay.extents import Piece, Source
 from catfs.overlay.files import Files
-from catfs.overlay.nodes import Actor, Directory, File
-
-
-def _error(code: int) -> OSError:
-    return OSError(code, os.strerror(code))
+from catfs.overlay.nodes import Actor, File, error_of
 
 
 class Ranges(Files):
@@ -37,12 +33,12 @@ class Ranges(Files):
             OSError: EISDIR, EINVAL for other kinds and for ranges of one file that overlap, EXDEV
                 for files of two domains, EFBIG, and as `write`.
         """
-        from_file, to_file = self._file_for_range(source), self._file_for_range(target)
+        from_file, to_file = self._file(source), self._file(target)
         length = min(length, max(0, from_file.size - offset))
         if from_file is to_file and abs(offset - target_offset) < length:
-            raise _error(EINVAL)
+            raise error_of(EINVAL)
         if self.place_of(from_file).domain != self.place_of(to_file).domain:
-            raise _error(EXDEV)
+            raise error_of(EXDEV)
         done = 0
         while done < length:
             done += self._copy_piece(
@@ -61,7 +57,7 @@ class Ranges(Files):
         if piece.source is Source.LOWER:
             data = self.read_file(source, offset, min(piece.length, HASH_CHUNK_BYTES), actor)
             if not data:
-                raise _error(EIO)  # the lower was cut underneath: there is nothing to copy
+                raise error_of(EIO)  # the lower was cut underneath: there is nothing to copy
             return self.write_file(target, target_offset, data, actor, clear_set_id=False)
         if piece.source is Source.HOLE:
             self._copy_hole(target, target_offset, piece.length, actor)
@@ -90,12 +86,12 @@ class Ranges(Files):
         Raises:
             OSError: ENXIO behind the end and when there is no data any more, EINVAL.
         """
-        node = self._file_for_range(ino)
+        node = self._file(ino)
         if whence not in {os.SEEK_DATA, os.SEEK_HOLE}:
-            raise _error(EINVAL)
+            raise error_of(EINVAL)
         size = node.size
         if not 0 <= offset < size:
-            raise _error(ENXIO)
+            raise error_of(ENXIO)
         want_hole = whence == os.SEEK_HOLE
         if node.extents is None:
             return size if want_hole else offset
@@ -105,10 +101,4 @@ class Ranges(Files):
             offset += piece.length
         if want_hole:
             return size
-        raise _error(ENXIO)
-
-    def _file_for_range(self, ino: int) -> File:
-        node = self.node(ino)
-        if isinstance(node, File):
-            return node
-        raise _error(EISDIR if isinstance(node, Directory) else EINVAL)
+        raise error_of(ENXIO)

@@ -4,7 +4,6 @@ Everything here is synchronous and needs no lock: one thread owns a view.
 """
 
 import itertools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EINVAL, ENAMETOOLONG, ENOTDIR, ESTALE
@@ -13,7 +12,16 @@ from catfs.clock import Clock, system_clock
 from catfs.limits import FORGETS_PER_SWEEP, FRESH_INODE_FIRST, NAME_BYTES_MAX
 from catfs.overlay.data_file import DataFile
 from catfs.overlay.lower import Lower
-from catfs.overlay.nodes import SESSION_ACTOR, Actor, Directory, LowerStat, Node, Origin, node_from_lower
+from catfs.overlay.nodes import (
+    SESSION_ACTOR,
+    Actor,
+    Directory,
+    LowerStat,
+    Node,
+    Origin,
+    error_of,
+    node_from_lower,
+)
 from catfs.overlay.sharing import SharedRanges
 from catfs.overlay.trace import Place, Trace
 
@@ -41,15 +49,13 @@ class Handle:
     Args:
         node: What is open.
         actor: Who opened it.
-        flags: The open flags.
     """
 
-    __slots__ = ("actor", "flags", "names", "node")
+    __slots__ = ("actor", "names", "node")
 
-    def __init__(self, node: Node, actor: Actor, flags: int) -> None:
+    def __init__(self, node: Node, actor: Actor) -> None:
         self.node = node
         self.actor = actor
-        self.flags = flags
         self.names: list[bytes] | None = None
         """For a directory: the names of this stream, fixed when it is read from its start."""
 
@@ -134,7 +140,7 @@ class ViewState:
         try:
             return self.nodes[ino]
         except KeyError:
-            raise OSError(ESTALE, os.strerror(ESTALE)) from None
+            raise error_of(ESTALE) from None
 
     def directory(self, ino: int) -> Directory:
         """Give the directory with an inode number.
@@ -144,7 +150,7 @@ class ViewState:
         """
         node = self.node(ino)
         if not isinstance(node, Directory):
-            raise OSError(ENOTDIR, os.strerror(ENOTDIR))
+            raise error_of(ENOTDIR)
         return node
 
     def entries(self, directory: Directory) -> dict[bytes, Node]:
@@ -343,10 +349,10 @@ class ViewState:
             details["unlinked"] = True
         self.trace.append(op, place, node.ino, actor, now, details)  # type: ignore[arg-type]  # keywords by name
 
-    def open_handle(self, node: Node, actor: Actor, flags: int) -> int:
+    def open_handle(self, node: Node, actor: Actor) -> int:
         """Give the number of a new handle on a node."""
         number = next(self._fresh_handles)
-        self.handles[number] = Handle(node, actor, flags)
+        self.handles[number] = Handle(node, actor)
         node.opens += 1
         return number
 
@@ -359,7 +365,7 @@ class ViewState:
         try:
             return self.handles[number]
         except KeyError:
-            raise OSError(ESTALE, os.strerror(ESTALE)) from None
+            raise error_of(ESTALE) from None
 
     def forget(self, ino: int, count: int) -> None:
         """Drop references that the kernel held; a node that nothing names or uses goes with the last."""
@@ -387,6 +393,6 @@ def check_name_length(name: bytes) -> None:
         OSError: ENAMETOOLONG, or EINVAL when it is empty.
     """
     if len(name) > NAME_BYTES_MAX:
-        raise OSError(ENAMETOOLONG, os.strerror(ENAMETOOLONG), name)
+        raise error_of(ENAMETOOLONG, name)
     if not name:
         raise OSError(EINVAL, "a name cannot be empty")

@@ -1,10 +1,9 @@
 """Files that are made without a name (O_TMPFILE) and may be given one later."""
 
-import os
 from errno import ENOENT
 
 from catfs.overlay.namespace import Namespace
-from catfs.overlay.nodes import Actor, File
+from catfs.overlay.nodes import Actor, File, error_of
 
 
 class Unnamed(Namespace):
@@ -28,7 +27,7 @@ class Unnamed(Namespace):
         """
         directory = self.directory(parent)
         if directory.nlink == 0:
-            raise OSError(ENOENT, os.strerror(ENOENT))
+            raise error_of(ENOENT)
         now = self.clock()
         node = File(self.fresh_inode(), mode, actor.uid, self._group_for(directory, actor), now)
         node.nlink = 0

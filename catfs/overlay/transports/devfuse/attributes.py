@@ -6,7 +6,7 @@ from errno import EINVAL, ERANGE
 from catfs.limits import NAME_BYTES_MAX
 from catfs.overlay.attributes import AttributeChanges
 from catfs.overlay.files import without_set_id_bits
-from catfs.overlay.nodes import Actor
+from catfs.overlay.nodes import Actor, error_of
 from catfs.overlay.transports.devfuse.packing import attributes_of
 from catfs.overlay.transports.devfuse.requests import MalformedError, Requests, name_of
 from catfs.overlay.transports.devfuse.wire import (
@@ -108,7 +108,7 @@ def _time(valid: int, given: int, current: int, seconds: int, nanoseconds: int, 
     if valid & current:
         return now
     if nanoseconds >= _SECOND:
-        raise OSError(EINVAL, os.strerror(EINVAL))
+        raise error_of(EINVAL)
     return seconds * _SECOND + nanoseconds
 
 
@@ -117,5 +117,5 @@ def _sized(value: bytes, size: int) -> bytes:
     if size == 0:
         return GETXATTR_OUT.pack(len(value), 0)
     if len(value) > size:
-        raise OSError(ERANGE, os.strerror(ERANGE))
+        raise error_of(ERANGE)
     return value

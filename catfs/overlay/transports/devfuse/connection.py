@@ -13,11 +13,11 @@ from enum import Enum, auto
 from errno import EAGAIN, ECONNABORTED, EINVAL, EIO, ENODEV, ENOENT, ENOTCONN
 
 from catfs.errors import CatfsError
-from catfs.overlay.nodes import Actor
+from catfs.overlay.nodes import Actor, error_of
 from catfs.overlay.transports.devfuse.dispatch import Handlers, not_known
 from catfs.overlay.transports.devfuse.negotiation import MAX_TRANSFER_BYTES, NEWER_MAJOR_REPLY, negotiate
 from catfs.overlay.transports.devfuse.requests import Handler, MalformedError
-from catfs.overlay.transports.devfuse.wire import IN_HEADER, OUT_HEADER, Opcode
+from catfs.overlay.transports.devfuse.wire import IN_HEADER, MIN_READ_BUFFER, OUT_HEADER, Opcode
 from catfs.overlay.view import View
 
 _log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ _HEAD = IN_HEADER.size
 _REPLY_HEAD = OUT_HEADER.size
 _BUFFER_BYTES = MAX_TRANSFER_BYTES + 4096
 """Room for the longest request: a WRITE with its headers."""
+assert _BUFFER_BYTES >= MIN_READ_BUFFER
 _JOIN_BYTES = 4096
 """Replies up to this length are joined to their header: copying them costs less than a vector."""
 _ERRNO_MAX = 511
@@ -158,7 +159,7 @@ class Connection:
 
 def _too_early(nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
     """Refuse a request that comes before INIT."""
-    raise OSError(EIO, os.strerror(EIO))
+    raise error_of(EIO)
 
 
 def _length_without_extensions(length: int, size: int, extensions: int) -> int:

@@ -1,10 +1,9 @@
 """Requests on content: reading, writing, ranges, and making it durable."""
 
-import os
 from errno import EBADF, EINVAL, EISDIR, EOVERFLOW
 
 from catfs.limits import FILE_BYTES_MAX
-from catfs.overlay.nodes import Actor, Directory, File
+from catfs.overlay.nodes import Actor, Directory, File, error_of
 from catfs.overlay.transports.devfuse.negotiation import MAX_TRANSFER_BYTES
 from catfs.overlay.transports.devfuse.requests import MalformedError, Requests
 from catfs.overlay.transports.devfuse.wire import (
@@ -27,10 +26,6 @@ _COPY_BYTES_MAX = 0x7FFFF000
 """Most bytes that one copy or the reply of the older COPY_FILE_RANGE can state."""
 
 
-def _error(code: int) -> OSError:
-    return OSError(code, os.strerror(code))
-
-
 class ContentRequests(Requests):
     """The handlers of requests on content. The file handle in them is always 0 and not looked at."""
 
@@ -38,7 +33,7 @@ class ContentRequests(Requests):
         node = self.view.node(ino)
         if isinstance(node, File):
             return node
-        raise _error(EISDIR if isinstance(node, Directory) else EBADF)
+        raise error_of(EISDIR if isinstance(node, Directory) else EBADF)
 
     def read(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """READ: bytes of a file, fewer than wanted only at its end."""
@@ -83,7 +78,7 @@ class ContentRequests(Requests):
     def _copy(self, nodeid: int, actor: Actor, body: memoryview) -> int:
         _, offset, target, _, target_offset, length, flags = COPY_FILE_RANGE_IN.unpack_from(body)
         if flags:
-            raise _error(EINVAL)
+            raise error_of(EINVAL)
         self.last_writers[target] = actor
         length = min(length, _COPY_BYTES_MAX)
         return self.view.copy_range(
@@ -99,5 +94,5 @@ class ContentRequests(Requests):
 def _position(value: int) -> int:
     """Refuse an offset or length that no file can have."""
     if value > FILE_BYTES_MAX:
-        raise _error(EOVERFLOW)
+        raise error_of(EOVERFLOW)
     return value

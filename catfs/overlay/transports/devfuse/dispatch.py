@@ -3,10 +3,9 @@
 docs/formats/fuse-protocol.md holds the same as a table; a test compares the two.
 """
 
-import os
 from errno import ENOSYS, ENOTTY
 
-from catfs.overlay.nodes import Actor
+from catfs.overlay.nodes import Actor, error_of
 from catfs.overlay.transports.devfuse.attributes import AttributeRequests
 from catfs.overlay.transports.devfuse.content import ContentRequests
 from catfs.overlay.transports.devfuse.directories import DirectoryRequests
@@ -107,12 +106,12 @@ class Handlers(NameRequests, ContentRequests, AttributeRequests, DirectoryReques
 
 def not_known(nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
     """Say that a request is not known here: the kernel then does without, or does it itself."""
-    raise OSError(ENOSYS, os.strerror(ENOSYS))
+    raise error_of(ENOSYS)
 
 
 def _no_ioctl(nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
     """IOCTL: files of a view have no controls of their own."""
-    raise OSError(ENOTTY, os.strerror(ENOTTY))
+    raise error_of(ENOTTY)
 
 
 def _opened(nodeid: int, actor: Actor, body: memoryview) -> bytes | None:

@@ -265,9 +265,6 @@ WRITE_KILL_SUIDGID = 1 << 2
 MIN_READ_BUFFER = 8192
 """Smallest buffer with which the kernel lets a server read, in bytes."""
 
-ROOT_NODE = 1
-"""Node id of the root."""
-
 PROTOCOL_MAJOR = 7
 PROTOCOL_MINOR = 45
 """The newest version that this description was made from; the two ends use the smaller minor."""
