@@ -1,4 +1,4 @@
-"""The long forms of the crash tests: real commands killed, refused, crowded and cut off for as long as you like.
+"""The long forms of the crash tests: real commands killed, refused, crowded and cut off for hours.
 
     python -m tools.torture strikes [--fault SIGKILL] [--every N] [--call NAME]
     python -m tools.torture sessions [--first SEED] [--count N]
