@@ -80,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a place outside the domains that the confined command may write (repeatable)",
     )
+    parser.add_argument(
+        "--net",
+        choices=["on", "off"],
+        default="on",
+        help="whether the confined command may reach the network (default: on)",
+    )
     parser.add_argument("--intent", metavar="TEXT", help="what the run is for; kept in the ledger")
     _add_step_arguments(parser)
     parser.add_argument("--run-id", metavar="ID", help="name of the run (default: one made from the time)")
@@ -166,6 +172,7 @@ def _request(arguments: argparse.Namespace) -> RunRequest:
         argv=tuple(sys.argv[1:]),
         steps=tuple(parse_step(word, arguments.step_timeout) for word in arguments.step),
         keep_going=arguments.keep_going,
+        network=arguments.net == "on",
     )
     if arguments.step_timeout is not None and words:
         request = replace(

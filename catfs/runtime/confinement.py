@@ -36,12 +36,14 @@ class Confinement:
         domains: The domains, which it may write.
         allow_write: Other places that it may write.
         workspace: The folder `.catfs/`, which it may not see.
+        network: Whether it may reach the network; otherwise it has a loopback of its own and nothing else.
     """
 
     on: bool
     domains: tuple[Path, ...]
     allow_write: tuple[Path, ...]
     workspace: Path
+    network: bool = True
 
     def command(self, arguments: Sequence[str], cwd: Path, report: int) -> list[str]:
         """Give the arguments to execute so that a command runs behind the wall.
@@ -63,6 +65,8 @@ class Confinement:
                 hint="install the package bubblewrap, or run with --confine off",
             )
         wall = [program, "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session"]
+        if not self.network:
+            wall.append("--unshare-net")
         wall += ["--json-status-fd", str(report), "--cap-drop", "ALL"]
         if os.geteuid() == 0:
             for capability in _FILE_CAPABILITIES:

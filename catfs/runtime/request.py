@@ -51,6 +51,7 @@ class RunRequest:
         keep_going: Whether steps go on after one that failed.
         timeout_seconds: Longest time for all steps together; None for no limit.
         criteria: Outputs with what they must be.
+        network: Whether a confined command may reach the network.
         declared: The job specification that this comes from, as it was given; None for a command line.
     """
 
@@ -70,6 +71,7 @@ class RunRequest:
     keep_going: bool = False
     timeout_seconds: float | None = None
     criteria: tuple[tuple[Path, OutputCriteria], ...] = ()
+    network: bool = True
     declared: Mapping[str, object] | None = None
 
     def all_steps(self) -> tuple[StepRequest, ...]:
@@ -88,6 +90,7 @@ class Plan:
         keep_going: Whether steps go on after one that failed.
         timeout_seconds: Longest time for all of them; None for no limit.
         criteria: Outputs that must be something, which a last step checks.
+        network: Whether the commands may reach the network.
         declared: The job specification as it was given, or None.
     """
 
@@ -95,6 +98,7 @@ class Plan:
     keep_going: bool = False
     timeout_seconds: float | None = None
     criteria: tuple[DeclaredOutput, ...] = ()
+    network: bool = True
     declared: Mapping[str, object] | None = None
 
     @property
@@ -132,6 +136,8 @@ def resolve_request(request: RunRequest, workspace: Workspace) -> Job:
     domains = covering_domains(request.domains or (request.cwd,), request.outputs, allowed)
     declarations = declare(domains, request.outputs, allowed)
     plan = _plan(request, [declaration.path for declaration in declarations])
+    if not request.network and request.confine is Confine.OFF:
+        raise UsageError("the network can only be kept from a confined command", hint="leave --confine on")
     allow_write = tuple(_existing(path) for path in (*configuration.allow_write, *request.allow_write))
     spec = JobSpec(
         run_id=fresh_run_id() if request.run_id is None else request.run_id,
@@ -160,6 +166,7 @@ def _plan(request: RunRequest, domains: Sequence[Path]) -> Plan:
         criteria=tuple(
             locate(resolve_output(path), domains, criteria) for path, criteria in request.criteria
         ),
+        network=request.network,
         declared=request.declared,
     )
 

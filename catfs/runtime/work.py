@@ -156,7 +156,8 @@ class Work:
     def _wall(self) -> Confinement:
         paths = tuple(declaration.path for declaration in self.job.declarations)
         on = self.job.spec.confine is Confine.ON
-        return Confinement(on, paths, self.job.allow_write, self.workspace.folder)
+        network = self.job.plan.network
+        return Confinement(on, paths, self.job.allow_write, self.workspace.folder, network)
 
     @contextmanager
     def _report(self) -> Iterator[int]:
