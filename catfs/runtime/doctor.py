@@ -148,7 +148,9 @@ def find_dead_mounts(
         OSError: when the list cannot be read.
     """
     suspended = _domains(facts for facts in sessions if is_suspended(facts))
-    cared_for = _domains(facts for facts in sessions if facts.kind == "mount" and not is_suspended(facts))
+    mounted = [facts for facts in sessions if facts.kind == "mount"]
+    cared_for = _domains(facts for facts in mounted if not (facts.live or is_suspended(facts)))
+    servers = {os.fsencode(domain): facts.pid for facts in mounted if facts.live for domain in facts.domains}
     top = os.fsencode(place)
     findings = []
     for point in catfs_mounts(mounts):
@@ -159,8 +161,10 @@ def find_dead_mounts(
         answer = _answers(point)
         if answer is None:
             sentence = f"the view mounted at {name} does not answer; its server may hang"
+            if point in servers:
+                sentence += f": `kill -9 {servers[point]}` releases whoever waits, `catfs mount` goes on then"
             findings.append(Finding(Trouble.SILENT_MOUNT, name, sentence, "", None))
-        elif not answer:
+        elif not answer and point not in servers:
             sentence = f"the view mounted at {name} has no server any more and hides what is below"
             findings.append(Finding(Trouble.DEAD_MOUNT, name, sentence, "", partial(_unmount, point)))
     return findings

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,6 +173,7 @@ def become_command(
     """
     os.dup2(outputs[0], 1)
     os.dup2(outputs[1], 2)
+    _keep_to_ourselves()
     if report is not None:
         os.set_inheritable(report, True)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -229,6 +231,14 @@ def _execute(channel: socket.socket, arguments: Sequence[str], environment: Mapp
 def _report(channel: socket.socket, error: OSError) -> None:
     place = f" {os.fsdecode(error.filename)}" if error.filename else ""
     channel.sendall(json.dumps({"problem": f"{error.strerror or error}{place}"}).encode())
+
+
+def _keep_to_ourselves() -> None:
+    """Let no descriptor but the standard ones reach the command: one that a caller left open may lead out."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with suppress(OSError):  # the one that listed them is closed by now
+                os.set_inheritable(int(name), False)
 
 
 def _die_with(server: int) -> None:

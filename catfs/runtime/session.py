@@ -256,7 +256,7 @@ class Session:
     def _conflicts(self, index: int) -> tuple[tuple[BaseConflict, ...], int]:
         """Give what is not as the session saw it in a domain, and the number of paths looked at."""
         domain = os.fsencode(self.declarations[index].path)
-        found, checked = [], 0
+        found, checked = self._moved(index, domain), 0
         for origin in sorted(self.view.used, key=Origin.names):
             if origin.domain != index:
                 continue
@@ -271,6 +271,17 @@ class Session:
             fresh = self._seen[index].appeared(directory.origin, directory.touched)
             found.extend(BaseConflict(domain, path, "nothing", "something new") for path in fresh)
         return tuple(found), checked
+
+    def _moved(self, index: int, domain: bytes) -> list[BaseConflict]:
+        """Say whether another directory has taken the place of a domain: a commit goes to its path."""
+        expected = os.fstat(self._roots[index])
+        try:
+            got = os.stat(domain)
+        except OSError as error:
+            return [BaseConflict(domain, b"", "the directory that it was", error.strerror or "nothing")]
+        if (got.st_dev, got.st_ino) == (expected.st_dev, expected.st_ino):
+            return []
+        return [BaseConflict(domain, b"", "the directory that it was", "another directory")]
 
     def _before(self, origin: Origin) -> LowerStat:
         """Give what a lower file was when the session first used it, perhaps before it was resumed."""
