@@ -1,12 +1,13 @@
 """`catfs mount`: a view of a domain for everybody, at the domain's own path."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
 from catfs.cli.words import add_json, path_argument, say_recoveries
-from catfs.records import Confine, Leftovers
+from catfs.records import Confine, Leftovers, put_bytes
 from catfs.runtime.mounted import Mounted, start_mount
 from catfs.runtime.request import RunRequest
 from catfs.runtime.transports import TRANSPORTS
@@ -78,9 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
     def say(mounted: Mounted) -> None:
         domain = mounted.job.declarations[0].path
         if arguments.json:
-            print_json(
-                {"session": mounted.job.spec.run_id, "domain": str(domain), "resumed": mounted.resumed}
-            )
+            record: dict[str, object] = {
+                "session": mounted.job.spec.run_id,
+                "resumed": mounted.resumed,
+            }
+            put_bytes(record, "domain", os.fsencode(domain))
+            print_json(record)
             sys.stdout.flush()
         if mounted.committed is not None:
             tell(f"the session before was committed by run {mounted.committed}; this is a new one")

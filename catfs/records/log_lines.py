@@ -31,11 +31,13 @@ class LogDamageError(FormatError):
         what: Name of the file.
         problem: What is wrong.
         records: Number of whole records before the damage.
+        cut_off: Whether all that is wrong is a last line without its end.
     """
 
-    def __init__(self, what: str, problem: str, records: int) -> None:
+    def __init__(self, what: str, problem: str, records: int, *, cut_off: bool = False) -> None:
         super().__init__(what, f"{problem}, after {records} whole records")
         self.records = records
+        self.cut_off = cut_off
 
 
 def log_lines(stream: BinaryIO, what: str) -> Iterator[bytes]:
@@ -61,7 +63,7 @@ def log_lines(stream: BinaryIO, what: str) -> Iterator[bytes]:
     except FormatError as error:
         raise LogDamageError(what, error.problem, count) from error
     if rest:
-        raise LogDamageError(what, "the last line is cut off", count)
+        raise LogDamageError(what, "the last line is cut off", count, cut_off=True)
 
 
 def log_records(lines: Iterable[bytes], what: str) -> Iterator[Record]:

@@ -15,10 +15,11 @@ from pathlib import Path
 import orjson
 import trio
 
-from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError
+from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError, printable
 
 _NAME = "control"
 _QUESTION_BYTES_MAX = 64 * 1024
+"""Longest question, in bytes: each is a few words, so a longer one is none."""
 _ANSWER_SECONDS = 600.0
 """How long an answer may take: a proof of a large domain waits until its base was read."""
 _CREDENTIALS = struct.Struct("3i")
@@ -108,7 +109,7 @@ def _parse(what: str, line: bytes) -> Mapping[str, object]:
 
 
 def _refusal(error: CatfsError) -> Mapping[str, object]:
-    return {"refused": str(error), "exit_status": int(error.exit_status)}
+    return {"refused": printable(os.fsencode(str(error))), "exit_status": int(error.exit_status)}
 
 
 def ask(folder: Path, question: Mapping[str, object]) -> Mapping[str, object]:

@@ -6,7 +6,6 @@ alive, and what is so young that it may just be coming up, is left alone; so is 
 data: only its dead mount is taken away.
 """
 
-import fcntl
 import os
 import shutil
 import threading
@@ -20,8 +19,9 @@ from typing import Final
 
 from catfs.clock import Clock, system_clock
 from catfs.commit import Outcome, list_journals, recover
-from catfs.errors import FormatError, printable
+from catfs.errors import CatfsError, FormatError, printable
 from catfs.ledger import RunFolder, list_runs
+from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import MOUNT_TABLE, catfs_mounts, detach
 from catfs.runtime.session import remove_session_folder
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
@@ -84,8 +84,8 @@ class Treatment:
     report: str
 
 
-class NotCleanedError(Exception):
-    """What was found is still there; the text says why."""
+class NotCleanedError(CatfsError):
+    """What was found is still there; the sentence says why."""
 
 
 def examine_workspace(workspace: Workspace, clock: Clock = system_clock) -> list[Finding]:
@@ -176,7 +176,7 @@ def _domains(sessions: Iterable[SessionFacts]) -> set[bytes]:
 
 def _find_commits(workspace: Workspace) -> Iterator[Finding]:
     folder = os.fsencode(workspace.folder)
-    if _is_held(workspace.journal):
+    if is_locked(workspace.journal):
         return  # a commit is under way; what it has on the disk is not left behind
     identities = list_journals(folder)
     for identity in identities:
@@ -209,7 +209,7 @@ def _read_sessions(workspace: Workspace) -> Iterator[SessionFacts | Finding]:
         try:
             yield read_session(folder)
         except FormatError as error:
-            if not _is_held_file(folder / "lock"):
+            if not is_locked(folder / "lock"):
                 yield Finding(
                     Trouble.DAMAGED_SESSION,
                     name,
@@ -278,30 +278,6 @@ def _answers(point: bytes) -> bool | None:
     thread.start()
     thread.join(ANSWER_SECONDS)
     return found[0] if found else None
-
-
-def _is_held(folder: Path) -> bool:
-    """Say whether a process holds the lock of a folder."""
-    return _is_locked(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _is_held_file(path: Path) -> bool:
-    return _is_locked(path, os.O_RDWR)
-
-
-def _is_locked(path: Path, flags: int) -> bool:
-    try:
-        descriptor = os.open(path, flags | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def _names_in(folder: Path) -> list[str]:

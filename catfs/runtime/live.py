@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError, printable
@@ -130,7 +129,9 @@ def ask_status(session: SessionFacts) -> LiveStatus:
     """
     fields = Fields(dict(ask(session.folder, {"ask": "status"})), "answer")
     numbers = (fields.number(key) for key in ("records", "new_bytes", "base_files", "base_bytes"))
-    return LiveStatus(fields.flag("mounted"), *numbers)
+    status = LiveStatus(fields.flag("mounted"), *numbers)
+    fields.end()
+    return status
 
 
 def ask_log(session: SessionFacts) -> LogSource:
@@ -139,8 +140,8 @@ def ask_log(session: SessionFacts) -> LogSource:
     Raises:
         RefusedError, MachineError, FormatError: as `ask_examination`.
     """
-    path = session.folder / "log.jsonl"
     if session.live:
-        path = Path(Fields(dict(ask(session.folder, {"ask": "flush"})), "answer").text("log"))
+        ask(session.folder, {"ask": "flush"})
+    path = session.folder / "log.jsonl"
     domains = tuple(os.fsencode(domain) for domain in session.domains)
     return LogSource(path, f"the log of session {session.identity}", True, domains)

@@ -17,9 +17,6 @@ PROCESS = "process"
 ALL_OPERATIONS = frozenset({*OPERATIONS, PROCESS})
 """Every operation that a record may have."""
 
-_CUT_OFF = "the last line is cut off"
-"""How `catfs.records.log_lines` calls a last line without its end: one that is on its way, in a live log."""
-
 _NAMES_TWO_PATHS = frozenset({"rename", "link"})
 
 
@@ -73,11 +70,6 @@ class LogFilter:
         self._pattern = None if glob is None else compile_glob(glob)
         self._pid = pid
         self._operations = frozenset(operations)
-
-    @property
-    def takes_all(self) -> bool:
-        """Whether every record is wanted."""
-        return self._pattern is None and self._pid is None and not self._operations
 
     def wants(self, record: Record, process: ProcessRecord | None) -> bool:
         """Say whether a record is wanted.
@@ -167,7 +159,7 @@ def _lines(source: LogSource) -> Iterator[tuple[bytes, Record]]:
             for record in log_records(noted(log_lines(stream, source.name)), source.name):
                 yield current[0], record
         except LogDamageError as error:
-            if not (source.live and error.problem.startswith(_CUT_OFF)):
+            if not (source.live and error.cut_off):  # in a live log the last line is on its way
                 raise
 
 

@@ -20,7 +20,7 @@ import orjson
 import trio
 
 from catfs.durable import publish
-from catfs.errors import CatfsError, ExitStatus, FormatError, UsageError
+from catfs.errors import CatfsError, ExitStatus, FormatError, UsageError, printable
 from catfs.ledger import RunWriter
 from catfs.overlay.transports import Transport
 from catfs.proof import restore_diff
@@ -83,7 +83,7 @@ def serve_in_child(server: "MountServer", writer: int) -> NoReturn:
             sys.stderr.write(f"catfs: the server ended: {error}\n")
         else:
             with suppress(OSError):
-                answer.write(orjson.dumps({"problem": str(error)}))
+                answer.write(orjson.dumps({"problem": printable(os.fsencode(str(error)))}))
     finally:
         if sys.exc_info()[0] is not None:  # a defect, which the exit below would swallow
             traceback.print_exc()
@@ -231,7 +231,7 @@ class MountServer:
                 return self._status(session)
             case "flush":
                 session.log.flush()
-                return {"log": str(session.log_path)}
+                return {}
             case "examine":
                 job = with_policy(self.job, _leftovers(question))
                 return describe(job, examine(session, job, 0))
@@ -264,12 +264,7 @@ class MountServer:
     def _status(self, session: Session) -> Mapping[str, object]:
         files, size = session.base.progress()
         return {
-            "session": session.identity,
-            "domain": str(self.job.declarations[0].path),
-            "outputs": [os.fsdecode(output) for output in self.job.declarations[0].outputs],
-            "started": self.work.started,
             "mounted": not self._unmounted.is_set(),
-            "transport": self.transport.name,
             "records": session.log.sequence,
             "new_bytes": session.view.data.size,
             "base_files": files,

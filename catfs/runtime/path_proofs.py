@@ -21,7 +21,7 @@ from catfs.runtime.runs import DomainTrees
 
 PATH_PROOF_SCHEMA: Final = "cli-path-proof.v1"
 
-FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+PATH_PROOF_BYTES_MAX: Final = 64 * 1024 * 1024
 """Largest file that is read as a path proof, in bytes: three proofs of the deepest path take about 10 MiB."""
 
 
@@ -206,9 +206,9 @@ def read_path_proof(path: str) -> PathProofFile:
     """
     name = printable(os.fsencode(path))
     with open(path, "rb") as stream:
-        data = stream.read(FILE_BYTES_MAX + 1)
-    if len(data) > FILE_BYTES_MAX:
-        raise FormatError(name, f"expected a path proof of at most {FILE_BYTES_MAX} bytes")
+        data = stream.read(PATH_PROOF_BYTES_MAX + 1)
+    if len(data) > PATH_PROOF_BYTES_MAX:
+        raise FormatError(name, f"expected a path proof of at most {PATH_PROOF_BYTES_MAX} bytes")
     try:
         return PathProofFile.from_dict(orjson.loads(data))
     except orjson.JSONDecodeError as error:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from catfs.digest import Digest
-from catfs.errors import FormatError, UsageError
+from catfs.errors import FormatError, UsageError, printable
 from catfs.ledger import RunFolder, RunReader, list_runs
 from catfs.merkle import PathError, Tree
 from catfs.proof import manifest_tree
@@ -205,18 +205,18 @@ def domain_of_path(path: bytes, domains: Collection[bytes]) -> tuple[bytes, byte
     Raises:
         UsageError: when it lies in none, or is relative where there are several.
     """
-    clean = os.path.normpath(path)
+    clean, shown = os.path.normpath(path), printable(path)
     if clean.startswith(b"/"):
         for domain in domains:
             if clean == domain or clean.startswith(domain.rstrip(b"/") + b"/"):
                 return domain, clean[len(domain) :].strip(b"/")
-        raise UsageError(f"{path!r} lies in no domain of the run", hint=f"they are {_list(domains)}")
+        raise UsageError(f"{shown} lies in no domain of the run", hint=f"they are {_list(domains)}")
     if len(domains) != 1:
-        raise UsageError(f"{path!r} could lie in any of {_list(domains)}", hint="give an absolute path")
+        raise UsageError(f"{shown} could lie in any of {_list(domains)}", hint="give an absolute path")
     if clean == b".." or clean.startswith(b"../"):
-        raise UsageError(f"{path!r} leaves the domain", hint="a relative path counts from the domain")
+        raise UsageError(f"{shown} leaves the domain", hint="a relative path counts from the domain")
     return next(iter(domains)), b"" if clean == b"." else clean
 
 
 def _list(domains: Collection[bytes]) -> str:
-    return ", ".join(domain.decode("utf-8", "backslashreplace") for domain in domains)
+    return ", ".join(map(printable, domains))

@@ -37,7 +37,7 @@ from catfs.overlay.fold import touched_directories
 from catfs.overlay.nodes import LowerStat, Origin
 from catfs.overlay.redaction import Redaction
 from catfs.overlay.replay import ReplayError
-from catfs.records import Change
+from catfs.records import Change, put_bytes_list
 from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
 from catfs.records.write_record import WriteRecord
@@ -104,6 +104,7 @@ class Session:
         self._keep = False
         self._kind = kind
         self.lost_bytes = 0
+        """Bytes of the log of a resumed session that could not be believed any more and were cut off."""
         self._in_doubt = False
         """Whether this goes on after a server that is gone, and nothing was synced since."""
         self._first_seen: dict[tuple[int, bytes], WriteRecord] = {}
@@ -113,7 +114,7 @@ class Session:
         self._started = started_of(self.folder) if resumed else system_clock()
         if not resumed:
             self._make_folder()
-        self._take_lock()
+        self._take_lock(resumed=resumed)
         hidden = _hidden(workspace, self.declarations)
         for declaration in self.declarations:
             root = os.open(declaration.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -305,11 +306,12 @@ class Session:
         """Write down that the disk did not keep what this session wrote since it was last synced."""
         note_lost(self.folder, self.log.durable_bytes)
 
-    def _take_lock(self) -> None:
+    def _take_lock(self, *, resumed: bool) -> None:
         """Hold the session; the lock goes with this process, however it ends."""
         self._lock = self._open("lock", os.O_RDWR)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Of a new session nobody can be the server: who has the lock is just looking (`is_locked`).
+            fcntl.flock(self._lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if resumed else 0))
         except BlockingIOError:
             os.close(self._lock)
             raise UsageError(f"the session {self.identity} has a living server") from None
@@ -326,14 +328,15 @@ class Session:
 
     def _facts(self) -> dict[str, object]:
         """Give what `session.json` says; its server is this process."""
-        return {
+        facts: dict[str, object] = {
             "session": self.identity,
             "kind": self._kind,
             "pid": os.getpid(),
             "started": self._started,
             "boot": boot_id(),
-            "domains": [os.fsdecode(declaration.path) for declaration in self.declarations],
         }
+        put_bytes_list(facts, "domains", [os.fsencode(declaration.path) for declaration in self.declarations])
+        return facts
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(self.folder / name, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)

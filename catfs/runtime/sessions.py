@@ -1,6 +1,5 @@
 """The sessions of a workspace as seen from outside: which live, which are dead, what is left of them."""
 
-import fcntl
 import os
 import time
 from collections.abc import Collection, Iterator
@@ -10,6 +9,8 @@ from pathlib import Path
 import orjson
 
 from catfs.errors import FormatError, UsageError
+from catfs.records.fields import Fields
+from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.session import remove_session_folder
 from catfs.runtime.workspace import Workspace
@@ -27,7 +28,7 @@ class SessionFacts:
     Args:
         identity: Its id.
         folder: Its folder.
-        kind: `run` or `mount`.
+        kind: `run` or `mount`; `unknown` when the server ended before it wrote its facts.
         pid: Its server.
         started: When it began, in nanoseconds since 1970.
         domains: Its domains.
@@ -73,24 +74,19 @@ def read_session(folder: Path) -> SessionFacts:
     Raises:
         FormatError: when its facts are damaged.
     """
-    live = _is_held(folder)
+    live = is_locked(folder / "lock")
     path = folder / "session.json"
     try:
-        facts = orjson.loads(path.read_bytes())
-        kind, pid, started = str(facts["kind"]), int(facts["pid"]), int(facts["started"])
-        domains = tuple(Path(item) for item in facts["domains"])
+        facts = Fields(orjson.loads(path.read_bytes()), path.name)
+        kind, pid, started = facts.text("kind"), facts.number("pid"), facts.number("started")
+        domains = tuple(Path(os.fsdecode(domain)) for domain in facts.data_list("domains"))
     except FileNotFoundError:
         return SessionFacts(folder.name, folder, "unknown", 0, 0, (), live)
-    except (KeyError, TypeError, ValueError) as error:
+    except (FormatError, orjson.JSONDecodeError) as error:
         raise FormatError(
             str(path), f"cannot be read back: {error}", hint="remove the session with `catfs doctor --fix`"
         ) from error
     return SessionFacts(folder.name, folder, kind, pid, started, domains, live)
-
-
-def mounted_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
-    """Give the live mount session of a domain; arguments and errors as of `mount_session`."""
-    return _only_one([facts for facts in _mount_sessions(workspace, domain) if facts.live], workspace, domain)
 
 
 def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
@@ -103,18 +99,10 @@ def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     Raises:
         UsageError: when there is none, or several and no domain was named.
     """
-    return _only_one(_mount_sessions(workspace, domain), workspace, domain)
-
-
-def _mount_sessions(workspace: Workspace, domain: Path | None) -> list[SessionFacts]:
     found = [facts for facts in list_sessions(workspace) if facts.kind == "mount"]
-    if domain is None:
-        return found
-    wanted = Path(os.path.abspath(domain))
-    return [facts for facts in found if wanted in facts.domains]
-
-
-def _only_one(found: list[SessionFacts], workspace: Workspace, domain: Path | None) -> SessionFacts:
+    if domain is not None:
+        wanted = Path(os.path.abspath(domain))
+        found = [facts for facts in found if wanted in facts.domains]
     if len(found) == 1:
         return found[0]
     if found:
@@ -182,19 +170,3 @@ def clear_dead_session(facts: SessionFacts, in_use: Collection[Path] = ()) -> No
         if domain not in in_use and is_mount_point(domain):
             detach(os.fsencode(domain))
     remove_session_folder(facts.folder)
-
-
-def _is_held(folder: Path) -> bool:
-    """Say whether a process holds the lock of a session."""
-    try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)

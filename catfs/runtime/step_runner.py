@@ -15,6 +15,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from catfs.errors import ExitStatus
 from catfs.linux import set_parent_death_signal
 from catfs.runtime.launch import become_command
 from catfs.runtime.stopping import STOP_SIGNALS, heeded_signals
@@ -72,7 +73,7 @@ def _become_step(
     heeded: Sequence[signal.Signals],
 ) -> None:
     """Become a step, in a process group of its own."""
-    status = 125
+    status = int(ExitStatus.INTERNAL)
     try:
         set_parent_death_signal(signal.SIGKILL)
         if os.getppid() == parent:

@@ -124,7 +124,7 @@ class Work:
             for (reading, _), terminal, keep in zip(pipes, self.terminals, keeps, strict=True)
         ]
         ended = trio.run(execute, self.session.view, self.transport, child, streams, tick)
-        self._check_started(0)(ended.status, ended.problem)
+        self._check_started()(ended.status, ended.problem)
         return [StepEnd(ended.status, False, ended.started, ended.ended, ())], ended.cut_off
 
     def _run_steps(self, tick: Callable[[], None] | None) -> tuple[list[StepEnd], bool]:
@@ -180,13 +180,9 @@ class Work:
         output, errors = (self.session.folder / f"{name}-{number}" for name in _STREAMS)
         return output, errors
 
-    def _check_started(self, start: int = 0) -> Callable[[int, str | None], None]:
-        """Give what tells a command that never ran from one that failed.
-
-        Args:
-            start: Bytes of the report that were there before.
-        """
-        seen = start
+    def _check_started(self) -> Callable[[int, str | None], None]:
+        """Give what tells a command that never ran from one that failed, asked after each one in turn."""
+        seen = 0
 
         def check(status: int, problem: str | None) -> None:
             nonlocal seen

@@ -1,10 +1,13 @@
 """Awkward names and sizes go through a view, into the ledger and out again."""
 
+import base64
+import json
 import os
+from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Project
+from tests.support.commands import Project, run_catfs
 
 pytestmark = pytest.mark.fuse
 
@@ -131,3 +134,31 @@ def test_fifo_of_the_domain_passes(project: Project) -> None:
     result = project.run("(echo through > pipe) & cat pipe; test -p pipe")
     assert (result.status, result.stdout) == (0, b"through\n")
     assert project.seen() == before
+
+
+def test_domain_whose_own_path_is_no_text(tmp_path: Path) -> None:
+    """It is run in, its session and its run are told of, and its record holds."""
+    domain = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    domain.mkdir()
+    project = Project(domain)
+    result = project.run("echo x > made", "--output", "made")
+    assert result.status == 0, result.stderr
+    assert (domain / "made").read_text() == "x\n"
+    assert project.last_run().job().domains == (os.fsencode(domain),)
+    assert project.catfs("verify", "last").status == 0
+
+
+def test_mounted_domain_whose_own_path_is_no_text(tmp_path: Path) -> None:
+    """It is mounted, asked about and discarded like every other."""
+    name = b"caf\xe9"
+    os.mkdir(os.fsencode(tmp_path) + b"/" + name)
+    mounted = run_catfs(("mount", name, "--json"), tmp_path)
+    assert mounted.status == 0, mounted.stderr
+    assert base64.b64decode(json.loads(mounted.stdout)["domain_base64"]).endswith(name)
+    (tmp_path / os.fsdecode(name) / "new").write_text("new")
+    assert b"+ new" in run_catfs(("diff", name), tmp_path).stdout
+    assert run_catfs(("log", name), tmp_path).stdout.count(b"create      new") == 1
+    assert b"live     mount" in run_catfs(("status",), tmp_path).stdout
+    ended = run_catfs(("umount", name, "--discard"), tmp_path)
+    assert ended.status == 0, ended.stderr
+    assert os.listdir(os.fsencode(tmp_path) + b"/" + name) == []

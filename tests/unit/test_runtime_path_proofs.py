@@ -13,7 +13,7 @@ from catfs.ledger import RunReader
 from catfs.records import Entry, Kind, Proof
 from catfs.records.schema import validate
 from catfs.runtime.path_proofs import (
-    FILE_BYTES_MAX,
+    PATH_PROOF_BYTES_MAX,
     PathProofFile,
     describe_entry,
     make_path_proof,
@@ -103,7 +103,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     """The size is limited before anything is parsed."""
     file = tmp_path / "proof"
     with file.open("wb") as stream:
-        stream.truncate(FILE_BYTES_MAX + 2)
+        stream.truncate(PATH_PROOF_BYTES_MAX + 2)
     with pytest.raises(FormatError, match="at most"):
         read_path_proof(str(file))
 
