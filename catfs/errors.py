@@ -99,3 +99,8 @@ def printable(name: bytes) -> str:
     """Give a name or path in a form that is safe on a terminal: escapes for what is not text."""
     text = name.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Give a number with its noun: `1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from catfs.errors import printable
+from catfs.errors import counted, printable
 from catfs.records import (
     Change,
     ChangeKind,
@@ -48,7 +48,8 @@ def explain(proof: Proof, difference: RestoreDiff | None = None) -> list[str]:
         state = "committed" if output.committed else "not committed" if output.present else "missing"
         lines.append(f"  output {place}: {state}")
     lines.append(
-        f"  write log: {proof.log.records} records, {proof.log.size} bytes, root {_short(proof.log.root.hex)}"
+        f"  write log: {counted(proof.log.records, 'record')}, {proof.log.size} bytes, "
+        f"root {_short(proof.log.root.hex)}"
     )
     lines.append(f"  confinement: {_confinement(proof)}")
     return lines
@@ -71,14 +72,14 @@ def explain_leftovers(leftovers: Iterable[Change], limit: int = LEFTOVERS_SHOWN)
 def _explain_domain(domain: DomainProof) -> Iterator[str]:
     roots = domain.roots
     yield f"  domain {printable(roots.path)}"
-    yield f"    base {_short(roots.base_root.hex)} ({domain.base_entries} paths)"
-    yield f"    view {_short(roots.view_root.hex)} ({domain.view_entries} paths)"
+    yield f"    base {_short(roots.base_root.hex)} ({counted(domain.base_entries, 'path')})"
+    yield f"    view {_short(roots.view_root.hex)} ({counted(domain.view_entries, 'path')})"
     if roots.replay_root == roots.view_root:
         yield "    the write log leads from base to view"
     else:
         yield f"    THE WRITE LOG LEADS TO {_short(roots.replay_root.hex)} INSTEAD"
     yield f"    post {_short(roots.post_root.hex)}"
-    yield f"    {domain.declared} declared changes, {domain.leftovers} leftovers"
+    yield f"    {counted(domain.declared, 'declared change')}, {counted(domain.leftovers, 'leftover')}"
 
 
 def _explain_change(change: Change) -> str:
@@ -109,10 +110,10 @@ def _is_directory(entry: Entry | None) -> bool:
 
 def _isolation(proof: Proof) -> str:
     if proof.isolated:
-        return f"{proof.rechecked_paths} paths of the original were looked at again and had not changed"
+        return f"{counted(proof.rechecked_paths, 'path')} of the original looked at again, none had changed"
     first = proof.conflicts[0]
     place = printable(first.path) or "the domain itself"
-    count = "1 path" if len(proof.conflicts) == 1 else f"{len(proof.conflicts)} paths"
+    count = counted(len(proof.conflicts), "path")
     return f"{count} changed underneath; {place}: expected {first.expected}, got {first.got}"
 
 
@@ -120,7 +121,8 @@ def _restoration(proof: Proof) -> str:
     leftovers = sum(domain.leftovers for domain in proof.domains)
     if not leftovers:
         return "the program left nothing undeclared behind"
-    return f"the program left {leftovers} undeclared changes behind; policy: {proof.leftovers.value}"
+    count = counted(leftovers, "undeclared change")
+    return f"the program left {count} behind; policy: {proof.leftovers.value}"
 
 
 def _confinement(proof: Proof) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from catfs.digest import Digest
-from catfs.errors import ExitStatus, printable
+from catfs.errors import ExitStatus, counted, printable
 from catfs.records import BaseConflict, Change, Kind, Leftovers, Outcome
 from catfs.records.names import is_at_or_below
 from catfs.records.run import check_exit_status
@@ -181,7 +181,7 @@ def _outcome(evidence: Evidence, domains: Sequence[SplitChanges]) -> tuple[Outco
         first = conflicts[0]
         place = _in(first.domain, first.path)
         text = (
-            f"{_count(len(conflicts), 'path')} changed underneath the run, first {place}: "
+            f"{counted(len(conflicts), 'path')} changed underneath the run, first {place}: "
             f"expected {first.expected}, got {first.got}; nothing was committed"
         )
         return Outcome.CONFLICT, ExitStatus.CONFLICT, text
@@ -202,7 +202,7 @@ def _outcome_by_leftovers(evidence: Evidence, domains: Sequence[SplitChanges]) -
     # e. Nothing undeclared may be left, unless it can be dropped.
     found = [(domain.path, change.path) for domain in domains for change in domain.leftovers]
     if found and evidence.leftovers is Leftovers.FAIL:
-        count, first = _count(len(found), "undeclared change"), _in(*found[0])
+        count, first = counted(len(found), "undeclared change"), _in(*found[0])
         text = f"{count} left behind, first {first}; nothing was committed"
         return Outcome.DIRTY, ExitStatus.DIRTY, text
     for domain, split in zip(evidence.domains, domains, strict=True):
@@ -216,9 +216,11 @@ def _outcome_by_leftovers(evidence: Evidence, domains: Sequence[SplitChanges]) -
         return Outcome.INTERNAL, ExitStatus.INTERNAL, f"nothing was committed: {evidence.commit_problem}"
     # g. All is well.
     declared = sum(len(domain.declared) for domain in domains)
-    dropped = f", {_count(len(found), 'undeclared change')} dropped" if found else ""
-    text = f"the original is as it was but for {_count(declared, 'declared change')}{dropped}"
-    return Outcome.RESTORED, ExitStatus.RESTORED, text
+    dropped = f", {counted(len(found), 'undeclared change')} dropped" if found else ""
+    text = "the original is as it was"
+    if declared:
+        text += f" but for {counted(declared, 'declared change')}"
+    return Outcome.RESTORED, ExitStatus.RESTORED, text + dropped
 
 
 def _carries_output(change: Change, outputs: Iterable[bytes]) -> bool:
@@ -236,7 +238,3 @@ def _carries_output(change: Change, outputs: Iterable[bytes]) -> bool:
 def _in(domain: bytes, path: bytes) -> str:
     """Give the absolute path of a path in a domain, for people."""
     return printable(domain.rstrip(b"/") + b"/" + path if path else domain)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

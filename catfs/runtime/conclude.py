@@ -24,7 +24,7 @@ from catfs.commit import (
     plan_commit,
 )
 from catfs.digest import Digest
-from catfs.errors import CommitError, ConflictError
+from catfs.errors import CommitError, ConflictError, counted
 from catfs.ledger import RunWriter
 from catfs.overlay.nodes import SESSION_ACTOR
 from catfs.overlay.trace import Details, Place
@@ -69,7 +69,7 @@ from catfs.records.run_files import (
 )
 from catfs.runtime.chained import append_run
 from catfs.runtime.outputs import ViewOutputs
-from catfs.runtime.phases import Phases, counted
+from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job
 from catfs.runtime.session import DomainState, Session
 from catfs.runtime.stopping import to_the_end

@@ -44,8 +44,3 @@ class Phases:
         self.decisions.append(Decision(max(last, system_clock()), phase, decision, detail))
         if self.on_decision is not None:
             self.on_decision(self.decisions[-1])
-
-
-def counted(number: int, noun: str) -> str:
-    """Give a number with its noun: `1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from catfs.clock import system_clock
 from catfs.commit import Recovery, recover
+from catfs.errors import counted
 from catfs.ledger import RunWriter
 from catfs.records import Decision, RunPhase
 from catfs.records.run_files import JOBSPEC_FILE
 from catfs.runtime.conclude import Conclusion, Recording, conclude
-from catfs.runtime.phases import Phases, counted
+from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session
 from catfs.runtime.stopping import orderly_stop

@@ -14,6 +14,7 @@ from catfs.overlay.redaction import SECRET_WORDS
 FOLDER = ".catfs"
 _KEYS = frozenset({"allowed_roots", "allow_write", "redact"})
 _PARTS = ("sessions", "runs", "journal", "stage")
+_GITIGNORE = b"# Made by catfs: what a workspace holds is nothing to commit.\n*\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,21 @@ class Workspace:
     def find_or_create(cls, start: Path) -> Self:
         """Give the nearest workspace at or above a folder; make one in the folder itself where there is none.
 
-        The folder's times stay as they were: it may be a domain.
+        The folder's times stay as they were: it may be a domain. Git sees nothing of a new workspace.
 
         Raises:
             MachineError: when it cannot be made.
-            UsageError: when somebody else has one in that very folder.
+            UsageError: when somebody else has one in that very folder, or its name is taken by a file.
         """
         found = cls.find(start)
         workspace = found or cls(start)
         before = os.stat(start)
         if found is None and os.path.lexists(workspace.folder):
+            if not workspace.folder.is_dir():
+                raise UsageError(
+                    f"expected the directory of a workspace at {workspace.folder}, got something else",
+                    hint="move it away, or work in another folder",
+                )
             raise UsageError(
                 f"{workspace.folder} belongs to somebody else", hint="work as its owner, or in another folder"
             )
@@ -84,6 +90,7 @@ class Workspace:
             for part in _PARTS:
                 (workspace.folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
             if found is None:
+                (workspace.folder / ".gitignore").write_bytes(_GITIGNORE)
                 with contextlib.suppress(PermissionError):  # only the owner may set them
                     os.utime(start, ns=(before.st_atime_ns, before.st_mtime_ns))
         except OSError as error:

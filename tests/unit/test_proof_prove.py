@@ -65,6 +65,13 @@ def test_only_declared_outputs_restore_the_run() -> None:
     assert verdict.sentence == "the original is as it was but for 2 declared changes"
 
 
+def test_a_run_that_changed_nothing_says_just_that() -> None:
+    """Nothing declared is nothing to except."""
+    assert prove(_run(_domain({}, ()))).sentence == "the original is as it was"
+    dropped = prove(_run(_domain(LEFTOVERS, ()), leftovers=Leftovers.DISCARD)).sentence
+    assert dropped == "the original is as it was, 5 undeclared changes dropped"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -1,6 +1,7 @@
 """Finding and making workspaces."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,18 @@ def test_making_a_workspace_leaves_the_time_of_its_folder(tmp_path: Path) -> Non
     os.utime(tmp_path, ns=(10**18, 10**18))
     Workspace.find_or_create(tmp_path)
     assert tmp_path.stat().st_mtime_ns == 10**18
+
+
+def test_git_sees_nothing_of_a_workspace(tmp_path: Path) -> None:
+    """A workspace in a repository is neither untracked nor added, nor taken away by `git clean -d`."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    Workspace.find_or_create(tmp_path)
+    found = subprocess.run(["git", "-C", tmp_path, "status", "--porcelain"], check=True, capture_output=True)
+    assert found.stdout == b""
+
+
+def test_a_file_where_the_workspace_should_be_is_named(tmp_path: Path) -> None:
+    """It is not taken for the workspace of somebody else."""
+    (tmp_path / ".catfs").touch()
+    with pytest.raises(UsageError, match=r"expected the directory of a workspace at .*, got something else"):
+        Workspace.find_or_create(tmp_path)
