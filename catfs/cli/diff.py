@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from catfs.cli.output import print_json, print_result, tell
-from catfs.cli.words import add_json, detailed_change_line
+from catfs.cli.words import add_json, add_subject, detailed_change_line
 from catfs.errors import printable
 from catfs.ledger import RunReader
 from catfs.records import DomainDifference, RestoreDiff
@@ -27,12 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "subject",
-        nargs="?",
-        metavar="DOMAIN|RUN",
-        help="a mounted domain, a run id, the beginning of one, `last`",
-    )
+    add_subject(parser)
     add_json(parser)
 
 

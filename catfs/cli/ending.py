@@ -10,7 +10,7 @@ from pathlib import Path
 from catfs.cli.output import print_json, tell
 from catfs.cli.words import find_workspace, say_leftovers, say_recoveries
 from catfs.commit import recover
-from catfs.errors import MachineError, UsageError
+from catfs.errors import MachineError, UsageError, printable
 from catfs.linux import umount2
 from catfs.records import Leftovers, RestoreDiff
 from catfs.runtime.committed import committed_run
@@ -82,13 +82,10 @@ def _end_committed(facts: SessionFacts, run_id: str, *, as_json: bool) -> int:
     """End a session whose server ended after its commit was decided; its outputs are in place by now."""
     clear_dead_session(facts)
     sentence = f"the session was committed by run {run_id}, whose record is not complete"
-    if as_json:
-        print_json({"run_id": run_id, "exit_status": 0, "sentence": sentence})
-    tell(sentence)
-    return 0
+    return _say_end(sentence, run_id=run_id, as_json=as_json)
 
 
-def end_by_discard(domain: Path | None) -> int:
+def end_by_discard(domain: Path | None, *, as_json: bool) -> int:
     """Drop everything that was written in a session and unmount it; give the exit status.
 
     Raises:
@@ -100,13 +97,13 @@ def end_by_discard(domain: Path | None) -> int:
     run_id = None if facts.live else committed_run(facts.folder)
     _discard(facts)
     if run_id is not None:
-        tell(f"the session had been committed by run {run_id} already: its outputs stay")
-        return 0
-    tell(f"{facts.domains[0]} is as it was; what was written in the session is dropped")
-    return 0
+        sentence = f"the session had been committed by run {run_id} already: its outputs stay"
+        return _say_end(sentence, run_id=run_id, as_json=as_json)
+    sentence = f"{_domain_of(facts)} is as it was; what was written in the session is dropped"
+    return _say_end(sentence, as_json=as_json)
 
 
-def end_unchanged(domain: Path | None) -> int:
+def end_unchanged(domain: Path | None, *, as_json: bool) -> int:
     """Unmount a session in which nothing was changed; give the exit status.
 
     Raises:
@@ -116,7 +113,7 @@ def end_unchanged(domain: Path | None) -> int:
     facts = _session_of(_workspace_of(domain), domain)
     if not facts.live:
         raise UsageError(
-            f"the server of the session of {facts.domains[0]} is gone",
+            f"the server of the session of {_domain_of(facts)} is gone",
             hint="choose --commit or --discard, or mount the domain again to go on",
         )
     found = ask(facts.folder, {"ask": "examine"})
@@ -126,8 +123,7 @@ def end_unchanged(domain: Path | None) -> int:
             f"the session has {count} changes", hint="`catfs diff` lists them; choose --commit or --discard"
         )
     _discard(facts)
-    tell(f"{facts.domains[0]} is unmounted; nothing had been changed")
-    return 0
+    return _say_end(f"{_domain_of(facts)} is unmounted; nothing had been changed", as_json=as_json)
 
 
 def _workspace_of(domain: Path | None) -> Workspace:
@@ -150,13 +146,53 @@ def _report(found: Mapping[str, object], *, as_json: bool) -> int:
     """Tell how a commit went and give its exit status."""
     status = found["exit_status"]
     assert isinstance(status, int)
-    if as_json:
-        print_json(found)
-    tell(str(found["sentence"]))
-    say_leftovers(RestoreDiff.from_dict(found["difference"]).domains)
+    difference = RestoreDiff.from_dict(found["difference"])
+    _say_end(
+        str(found["sentence"]),
+        run_id=difference.run_id if "run_id" in found else None,
+        exit_status=status,
+        difference=difference,
+        as_json=as_json,
+    )
+    say_leftovers(difference.domains)
     if status == 1:
         tell("the session goes on; with --leftovers discard what is listed is dropped")
     return status
+
+
+def _say_end(
+    sentence: str,
+    *,
+    run_id: str | None = None,
+    exit_status: int = 0,
+    difference: RestoreDiff | None = None,
+    as_json: bool,
+) -> int:
+    """Tell what became of a session and give the exit status.
+
+    Args:
+        sentence: What became of it, for people.
+        run_id: The run that records it; None when none does.
+        exit_status: The exit status.
+        difference: What it had changed, where that was asked for.
+        as_json: Whether to print it for programs too.
+    """
+    if as_json:
+        print_json(
+            {
+                "schema": "cli-end.v1",
+                "run_id": run_id,
+                "exit_status": exit_status,
+                "sentence": sentence,
+                "difference": None if difference is None else difference.to_dict(),
+            }
+        )
+    tell(sentence)
+    return exit_status
+
+
+def _domain_of(facts: SessionFacts) -> str:
+    return printable(os.fsencode(facts.domains[0]))
 
 
 def _discard(facts: SessionFacts) -> None:
@@ -172,7 +208,7 @@ def _discard(facts: SessionFacts) -> None:
 
 def _unmount(facts: SessionFacts) -> None:
     """Take the mount away, unless somebody did already."""
-    domain = facts.domains[0]
+    domain, name = facts.domains[0], _domain_of(facts)
     if not is_mount_point(domain):
         return
     try:
@@ -180,7 +216,7 @@ def _unmount(facts: SessionFacts) -> None:
     except OSError as error:
         if error.errno == EBUSY:
             raise MachineError(
-                f"{domain} is in use", hint="leave it with every shell and program, then try again"
+                f"{name} is in use", hint="leave it with every shell and program, then try again"
             ) from error
         if error.errno != EINVAL:
-            raise MachineError(f"{domain} cannot be unmounted: {error.strerror}") from error
+            raise MachineError(f"{name} cannot be unmounted: {error.strerror}") from error

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import print_result
-from catfs.cli.words import add_json
+from catfs.cli.words import add_json, add_subject
 from catfs.errors import UsageError, printable
 from catfs.ledger import RunReader
 from catfs.records import format_time
@@ -49,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "subject",
-        nargs="?",
-        metavar="DOMAIN|RUN",
-        help="a mounted domain, a run id, the beginning of one, `last`",
-    )
+    add_subject(parser)
     parser.add_argument("--path", metavar="GLOB", help="only changes of paths that fit the pattern")
     parser.add_argument("--pid", type=_pid, metavar="N", help="only changes of this process or thread")
     parser.add_argument(

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import add_json, path_argument, say_recoveries
+from catfs.cli.words import add_json, add_paths, path_argument, say_recoveries
+from catfs.errors import printable
 from catfs.records import Confine, Leftovers, put_bytes
 from catfs.runtime.mounted import Mounted, start_mount
 from catfs.runtime.request import RunRequest
@@ -30,21 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("domain", type=path_argument, metavar="DOMAIN", help="the directory to mount over")
-    parser.add_argument(
-        "--output",
-        action="append",
-        default=[],
-        type=path_argument,
-        metavar="PATH",
-        help="a path in the domain that may survive (repeatable)",
-    )
-    parser.add_argument(
+    add_paths(parser, "--output", "PATH", "a path in the domain that may survive (repeatable)")
+    add_paths(
+        parser,
         "--allowed-root",
-        action="append",
-        default=[],
-        type=path_argument,
-        metavar="DIR",
-        help="a folder under which outputs may be declared (repeatable; default: anywhere in the domain)",
+        "DIR",
+        "a folder under which outputs may be declared (repeatable; default: anywhere in the domain)",
     )
     parser.add_argument(
         "--transport", choices=TRANSPORTS, default="auto", help="what serves the view (default: auto)"
@@ -77,13 +69,17 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
     def say(mounted: Mounted) -> None:
-        domain = mounted.job.declarations[0].path
+        path = os.fsencode(mounted.job.declarations[0].path)
+        domain = printable(path)
         if arguments.json:
             record: dict[str, object] = {
+                "schema": "cli-mount.v1",
                 "session": mounted.job.spec.run_id,
                 "resumed": mounted.resumed,
+                "lost_bytes": mounted.lost_bytes,
+                "committed": mounted.committed,
             }
-            put_bytes(record, "domain", os.fsencode(domain))
+            put_bytes(record, "domain", path)
             print_json(record)
             sys.stdout.flush()
         if mounted.committed is not None:

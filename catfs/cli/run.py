@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from catfs.cli.output import Progress, human_bytes, print_json, tell
-from catfs.cli.words import add_json, path_argument, say_conclusion, say_recoveries
+from catfs.cli.words import add_json, add_paths, path_argument, say_conclusion, say_recoveries
 from catfs.errors import UsageError
 from catfs.records.job import Confine, Leftovers
 from catfs.runtime.jobs import job_request, parse_step, read_job
@@ -37,34 +37,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
+    add_paths(
+        parser,
         "--domain",
-        action="append",
-        default=[],
-        type=path_argument,
-        metavar="DIR",
-        help="a directory that must be returned as it was (repeatable; default: the working directory)",
+        "DIR",
+        "a directory that must be returned as it was (repeatable; default: the working directory)",
     )
-    parser.add_argument(
-        "--output",
-        action="append",
-        default=[],
-        type=path_argument,
-        metavar="PATH",
-        help="a path in a domain that may survive (repeatable)",
-    )
+    add_paths(parser, "--output", "PATH", "a path in a domain that may survive (repeatable)")
     parser.add_argument(
         "--leftovers",
         choices=[policy.value for policy in Leftovers],
         help="what undeclared differences do: fail the run (default), or be listed and dropped",
     )
-    parser.add_argument(
+    add_paths(
+        parser,
         "--allowed-root",
-        action="append",
-        default=[],
-        type=path_argument,
-        metavar="DIR",
-        help="a folder under which outputs may be declared (repeatable; default: anywhere in a domain); an "
+        "DIR",
+        "a folder under which outputs may be declared (repeatable; default: anywhere in a domain); an "
         "output that lies there but in no domain makes the directory around it a domain too",
     )
     parser.add_argument(
@@ -72,13 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[choice.value for choice in Confine],
         help="make everything outside the domains read-only for the command (default: on)",
     )
-    parser.add_argument(
+    add_paths(
+        parser,
         "--allow-write",
-        action="append",
-        default=[],
-        type=path_argument,
-        metavar="PATH",
-        help="a place outside the domains that the confined command may write (repeatable)",
+        "PATH",
+        "a place outside the domains that the confined command may write (repeatable)",
     )
     parser.add_argument(
         "--net",

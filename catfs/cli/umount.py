@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     if arguments.discard:
-        return end_by_discard(arguments.domain)
+        return end_by_discard(arguments.domain, as_json=arguments.json)
     if arguments.commit:
         return end_by_commit(arguments.domain, Leftovers(arguments.leftovers), as_json=arguments.json)
-    return end_unchanged(arguments.domain)
+    return end_unchanged(arguments.domain, as_json=arguments.json)

@@ -9,9 +9,10 @@ from pathlib import Path
 from catfs.cli.output import tell
 from catfs.commit import Outcome as RecoveryOutcome
 from catfs.commit import Recovery
-from catfs.errors import UsageError, printable
+from catfs.errors import printable
 from catfs.records import Change, DomainDifference, Entry, Kind, Outcome, format_time
 from catfs.runtime.conclude import Conclusion
+from catfs.runtime.subject import require_workspace
 from catfs.runtime.workspace import Workspace
 
 _SHOWN_MAX = 20
@@ -36,19 +37,28 @@ def path_argument(word: str) -> Path:
     return Path(word)
 
 
+def add_subject(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument that names a mounted session or a run."""
+    parser.add_argument(
+        "subject",
+        nargs="?",
+        metavar="DOMAIN|RUN",
+        help="a mounted domain, a run id, the beginning of one, `last`",
+    )
+
+
+def add_paths(parser: argparse.ArgumentParser, option: str, metavar: str, text: str) -> None:
+    """Declare an option that names a path and may be given several times."""
+    parser.add_argument(option, action="append", default=[], type=path_argument, metavar=metavar, help=text)
+
+
 def find_workspace(start: Path | None = None) -> Workspace:
     """Give the workspace at or above a folder, the working directory by default.
 
     Raises:
         UsageError: when there is none.
     """
-    place = start or Path.cwd()
-    workspace = Workspace.find(place)
-    if workspace is None:
-        raise UsageError(
-            f"there is no workspace at or above {place}", hint="`catfs run` and `catfs mount` make one"
-        )
-    return workspace
+    return require_workspace(start or Path.cwd())
 
 
 def change_line(change: Change) -> str:

@@ -142,3 +142,26 @@ def test_after_a_crash_every_command_says_what_is_the_matter(mounted: MountedSam
         assert result.status == 2
         assert "is suspended: nobody serves it" in result.stderr
     assert mounted.catfs("log", "domain").status == 0
+
+
+def test_programs_are_told_how_a_session_ends(mounted: MountedSample) -> None:
+    """A refused commit, a discard and an end without changes all print one JSON value of one schema."""
+    refused = mounted.json("cli-end.v1", "commit")
+    assert isinstance(refused, dict)
+    assert (refused["exit_status"], refused["run_id"]) == (1, None)
+    assert [len(domain["leftovers"]) for domain in refused["difference"]["domains"]] == [2]
+    dropped = mounted.json("cli-end.v1", "discard")
+    assert isinstance(dropped, dict)
+    assert (dropped["exit_status"], dropped["difference"]) == (0, None)
+    again = mounted.json("cli-mount.v1", "mount", "domain", "--output", "domain/keep")
+    assert isinstance(again, dict)
+    assert (again["domain"], again["resumed"]) == (str(mounted.domain), None)
+    unchanged = mounted.json("cli-end.v1", "umount")
+    assert isinstance(unchanged, dict)
+    assert "nothing had been changed" in unchanged["sentence"]
+    mounted.catfs("mount", "domain", "--output", "domain/keep")
+    (mounted.domain / "keep").write_text("kept\n")
+    committed = mounted.json("cli-end.v1", "umount", "--commit")
+    assert isinstance(committed, dict)
+    assert committed["exit_status"] == 0
+    assert mounted.catfs("verify", committed["run_id"]).status == 0
