@@ -148,6 +148,7 @@ class Files(ViewState):
         if mode != node.mode:
             node.mode = mode
             self.record("setattr", self.place_of(node), node, actor, now, mode=mode)
+            self.forget_attributes(node.ino)
 
     def truncate(self, node: File, size: int, actor: Actor) -> None:
         """Cut or extend a file.

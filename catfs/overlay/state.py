@@ -4,7 +4,7 @@ Everything here is synchronous and needs no lock: one thread owns a view.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from errno import EINVAL, ENAMETOOLONG, ENOTDIR, ESTALE
 
@@ -94,6 +94,9 @@ class ViewState:
         """Every lower file that was read or touched: what must still be as it was before a commit."""
         self.shared = SharedRanges()
         """The runs of the data file that several files point at."""
+        self.forget_attributes: Callable[[int], None] = _nobody_caches
+        """Tells whoever caches attributes that those of an inode changed without having been asked to;
+        a transport puts its own in this place."""
         self.released: list[tuple[int, int]] = []
         """Runs of the data file (position, length) that nothing refers to, not given back yet."""
         self.unnamed: set[Node] = set()
@@ -384,6 +387,10 @@ class ViewState:
 
     def discard_content(self, node: Node) -> None:
         """Give back what a dropped node stored; the part that knows content fills this in."""
+
+
+def _nobody_caches(ino: int) -> None:
+    """Tell nobody."""
 
 
 def check_name_length(name: bytes) -> None:

@@ -67,6 +67,8 @@ class Kernel:
         self._ours.setblocking(False)
         self.connection = Connection(self.view, self._theirs.fileno())
         self._unique = 0
+        self.notices: list[bytes] = []
+        """What came from the server without having been asked for."""
 
     def close(self) -> None:
         """Close both ends and the data file."""
@@ -75,11 +77,15 @@ class Kernel:
         os.close(self.view.data.descriptor)
 
     def send(self, message: bytes) -> bytes | None:
-        """Send raw bytes and give the raw reply, None when there is none."""
+        """Send raw bytes and give the raw reply, None when there is none; notices are put aside."""
         self._ours.send(message)
         assert self.connection.serve(1, 0) is State.BUSY
         try:
-            return self._ours.recv(_LARGEST)
+            while True:
+                reply = self._ours.recv(_LARGEST)
+                if wire.OUT_HEADER.unpack_from(reply)[2]:
+                    return reply
+                self.notices.append(reply)
         except BlockingIOError:
             return None
 
@@ -262,12 +268,17 @@ def test_ranges_are_copied_and_found(kernel: Kernel) -> None:
 
 
 def test_set_id_bits_go_when_the_kernel_says_so(kernel: Kernel) -> None:
-    """The flag of a WRITE or of a SETATTR takes the bits, even of root; without it they stay."""
+    """The flag of a WRITE or of a SETATTR takes the bits, even of root; without it they stay.
+
+    The reply of a WRITE says nothing of modes, so the kernel is told to ask again.
+    """
     node = kernel.look(b"file")
     for flags, expected in ((0, 0o6755), (wire.WRITE_KILL_SUIDGID, 0o755)):
         kernel.view.node(node).mode = stat.S_IFREG | 0o6755
         kernel.ask(Opcode.WRITE, node, wire.WRITE_IN.pack(0, 0, 1, flags, 0, 0, 0) + b"x")
         assert stat.S_IMODE(kernel.view.node(node).mode) == expected
+    notice = wire.OUT_HEADER.pack(40, 2, 0) + wire.NOTIFY_INVAL_INODE_OUT.pack(node, -1, 0)
+    assert kernel.notices == [notice]
     for flag, expected in ((0, 0o6755), (wire.SetAttr.KILL_SUIDGID, 0o755)):
         kernel.view.node(node).mode = stat.S_IFREG | 0o6755
         kernel.ask(Opcode.SETATTR, node, wire.SETATTR_IN.pack(wire.SetAttr.SIZE | flag, *(0,) * 15))

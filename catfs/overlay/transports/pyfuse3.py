@@ -72,6 +72,7 @@ class _Operations(pyfuse3.Operations):
     def __init__(self, view: View) -> None:
         super().__init__()
         self._view = view
+        view.forget_attributes = _forget_attributes
 
     @_handler
     async def lookup(
@@ -264,6 +265,12 @@ class _Operations(pyfuse3.Operations):
         """Give a node to the kernel, which from now on holds one more reference to it."""
         node.lookups += 1
         return _attributes(node)
+
+
+def _forget_attributes(ino: int) -> None:
+    """Let the kernel ask for the attributes of an inode again; it takes no lock for that."""
+    with contextlib.suppress(OSError):  # the kernel does not know the inode (any more)
+        pyfuse3.invalidate_inode(InodeT(ino), attr_only=True)
 
 
 def _actor(ctx: pyfuse3.RequestContext) -> Actor:

@@ -16,6 +16,7 @@ from catfs.errors import CatfsError
 from catfs.overlay.nodes import Actor, error_of
 from catfs.overlay.transports.devfuse.dispatch import Handlers, not_known
 from catfs.overlay.transports.devfuse.negotiation import MAX_TRANSFER_BYTES, NEWER_MAJOR_REPLY, negotiate
+from catfs.overlay.transports.devfuse.notify import Notifier
 from catfs.overlay.transports.devfuse.requests import Handler, MalformedError
 from catfs.overlay.transports.devfuse.wire import IN_HEADER, MIN_READ_BUFFER, OUT_HEADER, Opcode
 from catfs.overlay.view import View
@@ -58,6 +59,7 @@ class Connection:
     def __init__(self, view: View, descriptor: int) -> None:
         self._view = view
         self._descriptor = descriptor
+        view.forget_attributes = Notifier(descriptor).forget_attributes
         self._whole = memoryview(bytearray(_BUFFER_BYTES))
         self._vector = [self._whole]
         poll = select.poll()

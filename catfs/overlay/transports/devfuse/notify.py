@@ -15,9 +15,9 @@ from catfs.overlay.transports.devfuse.wire import (
 class Notifier:
     """Sends notices on a connection. What the kernel does not have cached is no error.
 
-    The kernel takes the locks of the directory while it handles a notice about a name. A request that
-    waits for its answer may hold them, so a notice is sent from another thread than the one that
-    answers requests.
+    The kernel takes the locks of the directory while it handles a notice about a name, and of the file for
+    one about content. A request that waits for its answer may hold them, so these are sent from another
+    thread than the one that answers requests. A notice about attributes takes none.
 
     Args:
         descriptor: The connection.
