@@ -1,6 +1,7 @@
 """Ranges: copying them between files without moving bytes, and finding data and holes."""
 
 import os
+from collections.abc import Iterator
 from errno import EINVAL, EIO, ENXIO, EXDEV
 
 from catfs.limits import HASH_CHUNK_BYTES
@@ -8,6 +9,9 @@ from catfs.linux import FALLOC_FL_ZERO_RANGE
 from catfs.overlay.extents import Piece, Source
 from catfs.overlay.files import Files
 from catfs.overlay.nodes import Actor, File, error_of
+
+_BLOCK_BYTES = 4096
+"""Grain of holes, in bytes: that of nearly every disk file system."""
 
 
 class Ranges(Files):
@@ -79,6 +83,9 @@ class Ranges(Files):
     def seek(self, ino: int, offset: int, whence: int) -> int:
         """Find the next data or the next hole. What lies in the lower counts as data.
 
+        Only whole blocks of a hole count, as on a disk: programs that look for the grain of a file system
+        take it for a few bytes otherwise.
+
         Args:
             offset: Where to start, in bytes.
             whence: SEEK_DATA or SEEK_HOLE.
@@ -92,13 +99,33 @@ class Ranges(Files):
         size = node.size
         if not 0 <= offset < size:
             raise error_of(ENXIO)
-        want_hole = whence == os.SEEK_HOLE
-        if node.extents is None:
-            return size if want_hole else offset
-        for piece in node.extents.pieces(offset, size - offset):
-            if (piece.source is Source.HOLE) == want_hole:
-                return offset
-            offset += piece.length
-        if want_hole:
+        for start, end in _holes(node, offset):
+            if whence == os.SEEK_HOLE and offset < end:
+                return max(offset, start)
+            if whence == os.SEEK_DATA and start <= offset < end:
+                offset = end
+        if whence == os.SEEK_HOLE:
             return size
-        raise error_of(ENXIO)
+        if offset == size:
+            raise error_of(ENXIO)
+        return offset
+
+
+def _holes(node: File, offset: int) -> Iterator[tuple[int, int]]:
+    """Give start and end of every hole, as far as it covers whole blocks or reaches the end of the file.
+
+    Args:
+        node: The file.
+        offset: Holes that end before it are left out; one that it lies in starts at its block.
+    """
+    if node.extents is None:
+        return
+    at = offset // _BLOCK_BYTES * _BLOCK_BYTES
+    for piece in node.extents.pieces(at, node.size - at):
+        stop = at + piece.length
+        if piece.source is Source.HOLE:
+            start = -(-at // _BLOCK_BYTES) * _BLOCK_BYTES
+            end = stop if stop == node.size else stop // _BLOCK_BYTES * _BLOCK_BYTES
+            if start < end:
+                yield start, end
+        at = stop

@@ -256,15 +256,17 @@ def test_ranges_are_copied_and_found(kernel: Kernel) -> None:
     source, target = kernel.look(b"file"), kernel.look(b"inner", kernel.look(b"folder"))
     body = wire.COPY_FILE_RANGE_IN.pack(0, 0, target, 0, 0, 5, 0)
     assert kernel.ask(Opcode.COPY_FILE_RANGE, source, body) == (0, wire.WRITE_OUT.pack(5, 0))
-    body = wire.COPY_FILE_RANGE_IN.pack(0, 6, target, 0, 20, 1 << 62, 0)
+    body = wire.COPY_FILE_RANGE_IN.pack(0, 6, target, 0, 8192, 1 << 62, 0)
     assert kernel.ask(Opcode.COPY_FILE_RANGE_64, source, body) == (0, wire.COPY_FILE_RANGE_OUT.pack(7))
-    assert kernel.ask(Opcode.READ, target, wire.READ_IN.pack(0, 0, 99, 0, 0, 0, 0))[1] == (
-        b"lowere" + bytes(14) + b"content"
+    assert kernel.ask(Opcode.READ, target, wire.READ_IN.pack(0, 0, 9999, 0, 0, 0, 0))[1] == (
+        b"lowere" + bytes(8186) + b"content"
     )
-    for offset, whence, expected in ((0, os.SEEK_HOLE, 6), (7, os.SEEK_DATA, 20)):
+    for offset, whence, expected in ((0, os.SEEK_HOLE, 4096), (4097, os.SEEK_DATA, 8192)):
         found = kernel.ask(Opcode.LSEEK, target, wire.LSEEK_IN.pack(0, offset, whence, 0))
         assert found == (0, wire.LSEEK_OUT.pack(expected))
-    assert kernel.ask(Opcode.LSEEK, target, wire.LSEEK_IN.pack(0, 99, os.SEEK_DATA, 0)) == (ENXIO, b"")
+    assert kernel.ask(Opcode.LSEEK, target, wire.LSEEK_IN.pack(0, 9999, os.SEEK_DATA, 0)) == (ENXIO, b"")
+    negative = wire.LSEEK_IN.pack(0, (1 << 64) - 1, os.SEEK_DATA, 0)
+    assert kernel.ask(Opcode.LSEEK, target, negative) == (ENXIO, b"")
 
 
 def test_set_id_bits_go_when_the_kernel_says_so(kernel: Kernel) -> None:

@@ -133,16 +133,17 @@ def test_copies_are_refused_like_by_the_system(bench: Bench) -> None:
 
 
 def test_data_and_holes_are_found(bench: Bench) -> None:
-    """Seeking gives the next data and the next hole; the end of the file is a hole."""
+    """Seeking gives the next data and the next hole in whole blocks; the end of the file is a hole."""
     create_file(bench.view, b"file")
-    write_at(bench.view, b"file", 4, b"data")
-    bench.view.truncate(_file(bench.view, b"file"), 20, ACTOR)
+    write_at(bench.view, b"file", 8196, b"data")
+    bench.view.truncate(_file(bench.view, b"file"), 20_000, ACTOR)
     ino = node_at(bench.view, b"file").ino
-    found = [bench.view.seek(ino, offset, os.SEEK_DATA) for offset in (0, 4, 7)]
-    assert found == [4, 4, 7]
-    assert [bench.view.seek(ino, offset, os.SEEK_HOLE) for offset in (0, 4, 19)] == [0, 8, 19]
+    found = [bench.view.seek(ino, offset, os.SEEK_DATA) for offset in (0, 4097, 8192, 8201)]
+    assert found == [8192, 8192, 8192, 8201]
+    found = [bench.view.seek(ino, offset, os.SEEK_HOLE) for offset in (0, 5000, 8192, 8201, 19_999)]
+    assert found == [0, 5000, 12_288, 12_288, 19_999]
     assert bench.view.seek(node_at(bench.view, b"lower").ino, 3, os.SEEK_HOLE) == 10
-    for offset in (8, 20, 99):
+    for offset in (12_288, 20_000, 99_999):
         with pytest.raises(OSError, match="No such device") as failure:
             bench.view.seek(ino, offset, os.SEEK_DATA)
         assert failure.value.errno == ENXIO

@@ -1,6 +1,6 @@
 """Requests on content: reading, writing, ranges, and making it durable."""
 
-from errno import EBADF, EINVAL, EISDIR, EOVERFLOW
+from errno import EBADF, EINVAL, EISDIR, ENXIO, EOVERFLOW
 
 from catfs.limits import FILE_BYTES_MAX
 from catfs.overlay.nodes import Actor, Directory, File, error_of
@@ -65,7 +65,9 @@ class ContentRequests(Requests):
     def lseek(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """LSEEK: the next data or the next hole; other kinds of seeking the kernel does itself."""
         _, offset, whence, _ = LSEEK_IN.unpack_from(body)
-        return LSEEK_OUT.pack(self.view.seek(nodeid, _position(offset), whence))
+        if offset > FILE_BYTES_MAX:  # a negative one
+            raise error_of(ENXIO)
+        return LSEEK_OUT.pack(self.view.seek(nodeid, offset, whence))
 
     def copy_file_range(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """COPY_FILE_RANGE: copy inside the session."""
