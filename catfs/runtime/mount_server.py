@@ -83,7 +83,9 @@ def serve_in_child(server: "MountServer", writer: int) -> NoReturn:
             sys.stderr.write(f"catfs: the server ended: {error}\n")
         else:
             with suppress(OSError):
-                answer.write(orjson.dumps({"problem": printable(os.fsencode(str(error)))}))
+                status = error.exit_status if isinstance(error, CatfsError) else status
+                problem = {"problem": printable(os.fsencode(str(error))), "exit_status": int(status)}
+                answer.write(orjson.dumps(problem))
     finally:
         if sys.exc_info()[0] is not None:  # a defect, which the exit below would swallow
             traceback.print_exc()

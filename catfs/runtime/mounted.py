@@ -16,7 +16,7 @@ import orjson
 
 from catfs.clock import system_clock
 from catfs.commit import Recovery, recover
-from catfs.errors import MachineError, UsageError
+from catfs.errors import CatfsError, ExitStatus, MachineError, UsageError
 from catfs.linux import set_parent_death_signal
 from catfs.records import JOBSPEC_FILE, JobSpec, Leftovers
 from catfs.records.canonical import parse_canonical
@@ -48,6 +48,19 @@ class Mounted:
     committed: str | None = None
 
 
+class NotMountedError(CatfsError):
+    """The server of a mount ended before it had mounted.
+
+    Args:
+        message: What it said.
+        status: The exit status that goes with it.
+    """
+
+    def __init__(self, message: str, status: ExitStatus) -> None:
+        super().__init__(message)
+        self.exit_status = status
+
+
 def start_mount(
     request: RunRequest,
     on_mounted: Callable[[Mounted], None],
@@ -71,6 +84,7 @@ def start_mount(
     Raises:
         UsageError: when the request cannot be used, or a view is mounted there already.
         MachineError: when it cannot be mounted.
+        NotMountedError: when the server says why it could not; a changed original is a conflict.
     """
     if os.geteuid():
         raise MachineError(
@@ -98,10 +112,10 @@ def start_mount(
         facts = orjson.loads(said)
         problem = facts.get("problem")
     except orjson.JSONDecodeError:
-        problem = "the server ended before it had mounted"
+        facts, problem = {}, "the server ended before it had mounted"
     if problem is not None:
         os.waitpid(pid, 0)
-        raise MachineError(problem)
+        raise NotMountedError(problem, ExitStatus(facts.get("exit_status", ExitStatus.INTERNAL)))
     records = facts["records"] if dead is not None else None
     on_mounted(Mounted(job, records, facts["lost_bytes"], committed))
     if foreground:

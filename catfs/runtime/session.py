@@ -7,7 +7,7 @@ session lives), `data` (new bytes), `log.jsonl` (the write log) and the base of 
 import fcntl
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ from catfs.overlay.replay import ReplayError
 from catfs.records import Change, put_bytes_list
 from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
-from catfs.records.write_record import WriteRecord
+from catfs.records.write_record import Record, WriteRecord
 from catfs.runtime.base import Base, forget_base, open_base
 from catfs.runtime.committed import note_commit
 from catfs.runtime.declaration import DomainDeclaration
@@ -134,7 +134,7 @@ class Session:
         redaction = Redaction(workspace.configuration().redact)
         self.log = WriteLog(self._log, self._processes, sequence, buffer_bytes, self._note_lost, redaction)
         if resumed:
-            self.view = self._replayed(data, durable=True)
+            self.view = self._resumed_view(data)
             self.view.clock = system_clock
             self.view.trace = self.log
         else:
@@ -250,14 +250,64 @@ class Session:
         view = View(self._domains, data, NoTrace(), ReplayClock(), durable=durable)
         with self.log_path.open("rb") as stream:
             lines = log_lines(stream, self.log_path.name)
-            for record in replay(log_records(lines, self.log_path.name), view):
-                self._first_seen.setdefault((record.domain, record.path), record)
+            replay(self._noting_bases(log_records(lines, self.log_path.name)), view)
         return view
+
+    def _noting_bases(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Pass records on, and remember what each lower file was when the session first used it."""
+        for record in records:
+            if isinstance(record, WriteRecord) and record.op == "base":
+                self._first_seen.setdefault((record.domain, record.path), record)
+            yield record
+
+    def _resumed_view(self, data: DataFile) -> View:
+        """Make the view of a session that goes on.
+
+        Raises:
+            ConflictError: when the log does not fit the lower any more, because somebody changed that.
+        """
+        try:
+            return self._replayed(data, durable=True)
+        except (ReplayError, OSError) as error:
+            for index in range(len(self.declarations)):
+                for path, got in self._changed_bases(index, known=()):
+                    raise ConflictError(path, "what the session saw", got) from error
+            if isinstance(error, ReplayError):
+                record = error.record
+                path = record.texts.get("path2", record.path)
+                if self._lower_stat(record.domain, path) is not None:
+                    raise ConflictError(path, "nothing", "something new") from error
+            raise
+
+    def _changed_bases(self, index: int, known: Collection[bytes]) -> Iterator[tuple[bytes, str]]:
+        """Give what this session or a server before read or touched in a domain, and is not what it was.
+
+        Args:
+            index: The domain.
+            known: Paths that are looked at elsewhere.
+        """
+        for (domain, path), record in sorted(self._first_seen.items()):
+            if domain == index and path not in known:
+                now = self._lower_stat(domain, path)
+                if now is None:
+                    yield path, "nothing"
+                elif not _same(_stat_of(record, now), now):
+                    yield path, "something else"
+
+    def _lower_stat(self, index: int, path: bytes) -> LowerStat | None:
+        """Give what is at a path of the lower now; None for nothing."""
+        origin = Origin(None, b"", self._seen[index].root(), index)
+        for name in path.split(b"/") if path else ():
+            origin = Origin(origin, name, origin.lower_stat, index)
+        return self._lowers[index].stat(origin)
 
     def _conflicts(self, index: int) -> tuple[tuple[BaseConflict, ...], int]:
         """Give what is not as the session saw it in a domain, and the number of paths looked at."""
         domain = os.fsencode(self.declarations[index].path)
         found, checked = self._moved(index, domain), 0
+        used = {origin.path() for origin in self.view.used if origin.domain == index}
+        for path, got in self._changed_bases(index, used):
+            found.append(BaseConflict(domain, path, "what the session saw", got))
         for origin in sorted(self.view.used, key=Origin.names):
             if origin.domain != index:
                 continue
@@ -289,8 +339,7 @@ class Session:
         seen, record = origin.lower_stat, self._first_seen.get((origin.domain, origin.path()))
         if record is None:
             return seen
-        mode, size, mtime, ctime = (record.number(key) for key in ("mode", "size", "mtime", "ctime"))
-        return seen._replace(ino=record.ino, mode=mode, size=size, mtime=mtime, ctime=ctime)
+        return _stat_of(record, seen)
 
     def _mend(self) -> int:
         """Bring log and data file to where they can be believed, and give the number of records."""
@@ -358,6 +407,12 @@ def _reserved(domain: Path, workspace: Workspace) -> bytes:
     if not workspace.folder.is_relative_to(domain):
         return os.fsencode(FOLDER)
     return os.fsencode(workspace.folder.relative_to(domain))
+
+
+def _stat_of(record: WriteRecord, like: LowerStat) -> LowerStat:
+    """Give what a record says that a lower file was; what it does not say is like another one."""
+    mode, size, mtime, ctime = (record.number(key) for key in ("mode", "size", "mtime", "ctime"))
+    return like._replace(ino=record.ino, mode=mode, size=size, mtime=mtime, ctime=ctime)
 
 
 def _same(before: LowerStat, now: LowerStat) -> bool:
