@@ -81,12 +81,6 @@ class ConflictError(CatfsError):
         self.got = got
 
 
-class DirtyError(CatfsError):
-    """The program left undeclared differences behind, so nothing was committed."""
-
-    exit_status = ExitStatus.DIRTY
-
-
 class MachineError(CatfsError):
     """The machine cannot do what catfs needs (no /dev/fuse, no bubblewrap, no permission)."""
 

@@ -1,4 +1,7 @@
-"""Every limit in one place: its unit, its reason, and how it relates to its neighbours."""
+"""The limits of views, logs, jobs and sessions: the unit, the reason, and how each relates to its neighbours.
+
+What only makes sense beside its code (the size of a buffer, a layout) stands there.
+"""
 
 NAME_BYTES_MAX = 255
 """Longest file name, in bytes: the limit of every Linux file system (NAME_MAX)."""

@@ -20,60 +20,32 @@ RESOLVE_NO_SYMLINKS: Final = 0x04
 """openat2: follow no symlink in any component of the path."""
 RESOLVE_BENEATH: Final = 0x08
 """openat2: refuse every path that leaves the directory it starts from."""
-RESOLVE_IN_ROOT: Final = 0x10
-"""openat2: take the directory it starts from as `/`."""
-RESOLVE_CACHED: Final = 0x20
-"""openat2: answer from the kernel's caches or fail with EAGAIN."""
 
 RENAME_NOREPLACE: Final = 0x1
 """renameat2: fail with EEXIST where the new name is taken."""
 RENAME_EXCHANGE: Final = 0x2
 """renameat2: swap the two names in one step."""
-RENAME_WHITEOUT: Final = 0x4
-"""renameat2: leave an overlayfs whiteout under the old name."""
 
 CLONE_NEWNS: Final = 0x00020000
 """unshare, setns: the mount namespace."""
-CLONE_NEWCGROUP: Final = 0x02000000
-"""unshare, setns: the control group namespace."""
-CLONE_NEWUTS: Final = 0x04000000
-"""unshare, setns: the host name namespace."""
-CLONE_NEWIPC: Final = 0x08000000
-"""unshare, setns: the System V IPC and POSIX message queue namespace."""
 CLONE_NEWUSER: Final = 0x10000000
 """unshare, setns: the user namespace."""
 CLONE_NEWPID: Final = 0x20000000
 """unshare, setns: the process namespace, entered by the children."""
-CLONE_NEWNET: Final = 0x40000000
-"""unshare, setns: the network namespace."""
 
-MS_RDONLY: Final = 0x1
-"""mount: read-only."""
 MS_NOSUID: Final = 0x2
 """mount: set-id bits and file capabilities have no effect."""
 MS_NODEV: Final = 0x4
 """mount: device nodes cannot be opened."""
-MS_NOEXEC: Final = 0x8
-"""mount: nothing can be executed."""
-MS_REMOUNT: Final = 0x20
-"""mount: change the flags of an existing mount."""
 MS_NOATIME: Final = 0x400
 """mount: reading does not touch access times."""
 MS_BIND: Final = 0x1000
 """mount: show a directory a second time."""
-MS_MOVE: Final = 0x2000
-"""mount: move an existing mount."""
 MS_REC: Final = 0x4000
 """mount: with MS_BIND or a propagation flag, for every mount below as well."""
 MS_PRIVATE: Final = 1 << 18
 """mount: neither give mount events nor take them."""
-MS_SLAVE: Final = 1 << 19
-"""mount: take mount events, give none."""
-MS_SHARED: Final = 1 << 20
-"""mount: give and take mount events."""
 
-MNT_FORCE: Final = 0x1
-"""umount2: abort what is pending."""
 MNT_DETACH: Final = 0x2
 """umount2: out of sight now, gone when nobody uses it."""
 UMOUNT_NOFOLLOW: Final = 0x8
@@ -87,10 +59,6 @@ FALLOC_FL_COLLAPSE_RANGE: Final = 0x08
 """fallocate: cut the range out of the file."""
 FALLOC_FL_ZERO_RANGE: Final = 0x10
 """fallocate: make the range read as zeros."""
-FALLOC_FL_INSERT_RANGE: Final = 0x20
-"""fallocate: push the rest of the file back by the range."""
-FALLOC_FL_UNSHARE_RANGE: Final = 0x40
-"""fallocate: give the file its own copy of shared blocks."""
 
 AT_FDCWD: Final = -100
 """In place of a directory descriptor: the working directory."""
@@ -226,7 +194,7 @@ def mount(source: bytes, target: bytes, fstype: bytes | None, flags: int, data: 
     Args:
         source: Device or directory; b"none" where it does not matter.
         target: Where it appears.
-        fstype: Name of the file system; None for MS_BIND, MS_REMOUNT and propagation changes.
+        fstype: Name of the file system; None for MS_BIND and propagation changes.
         flags: MS_* flags.
         data: Options of the file system, comma-separated, or None.
 

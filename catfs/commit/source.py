@@ -13,7 +13,6 @@ class Material:
         gid: Number of the group.
         mtime_ns: Time of the last change, in nanoseconds since 1970.
         target: Where a symlink points; None for every other kind.
-        rdev: Device number; 0 for everything but device nodes.
         xattrs: Extended attributes as (name, value), sorted by name.
     """
 
@@ -21,7 +20,6 @@ class Material:
     gid: int
     mtime_ns: int
     target: bytes | None = None
-    rdev: int = 0
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
 
 

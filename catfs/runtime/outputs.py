@@ -29,7 +29,6 @@ class ViewOutputs:
             gid=node.gid,
             mtime_ns=node.mtime,
             target=self._view.link_target(node) if isinstance(node, Symlink) else None,
-            rdev=node.rdev,
             xattrs=tuple(sorted(self._view.xattrs_of(node).items())),
         )
 

@@ -31,9 +31,9 @@ def texts_of_page() -> dict[str, str]:
 def write_page() -> None:
     """Write the help texts of all commands into the page."""
     text = PAGE.read_text("utf-8")
-    head = text[: text.index("\n## ")] if "\n## " in text else text.rstrip("\n")
+    head = text.partition("\n## ")[0].rstrip("\n")
     blocks = [f"\n## catfs {command}\n\n```text\n{help_text(command)}```\n" for command in COMMANDS]
-    PAGE.write_text(head + "\n".join(["", *blocks]).replace("\n\n\n", "\n\n"), "utf-8")
+    PAGE.write_text("\n".join([head, *(block.rstrip("\n") for block in blocks)]) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def test_user_attributes_arrive_and_security_attributes_do_not(tmp_path: Path) -
 def test_a_link_loses_attributes_with_a_note(tmp_path: Path) -> None:
     """Symlinks have privileged attributes only."""
     scene = scene_of(tmp_path, BASE, {**BASE, b"out/l": link(b"to")})
-    material = Material(os.geteuid(), os.getegid(), NEW_TIME, b"to", 0, ((b"trusted.x", b"1"),))
+    material = Material(os.geteuid(), os.getegid(), NEW_TIME, b"to", ((b"trusted.x", b"1"),))
     report = scene.commit([ModelSource(scene.after[0], {b"out/l": material})])
     assert [note.kind for note in report.notes] == [NoteKind.XATTR_DROPPED]
 
