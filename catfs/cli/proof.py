@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from catfs.cli.output import print_json, print_result, tell
-from catfs.cli.words import add_json
-from catfs.errors import UsageError, printable
+from catfs.cli.words import add_json, add_subject
+from catfs.errors import UsageError, counted, printable
 from catfs.ledger import RunReader
 from catfs.proof import explain, explain_leftovers
 from catfs.records import Proof, RestoreDiff
@@ -36,12 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "subject",
-        nargs="?",
-        metavar="DOMAIN|RUN",
-        help="a mounted domain, a run id, the beginning of one, `last`",
-    )
+    add_subject(parser)
     parser.add_argument(
         "--path", metavar="P", help="prove what a path was: relative to the domain, or absolute"
     )
@@ -108,7 +103,8 @@ def _explain_session(session: SessionFacts, found: LiveExamination) -> list[str]
             lines.append("    the write log leads from base to view")
         else:
             lines.append(f"    THE WRITE LOG LEADS TO {roots.replay.hex[:_ROOT_DIGITS]} INSTEAD")
-        lines.append(f"    {len(domain.declared)} declared changes, {len(domain.leftovers)} leftovers")
+        declared, left = len(domain.declared), len(domain.leftovers)
+        lines.append(f"    {counted(declared, 'declared change')}, {counted(left, 'leftover')}")
         lines += explain_leftovers(domain.leftovers)
     return lines
 
