@@ -57,7 +57,10 @@ class RunFiles(Mapping[str, bytes]):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._names = tuple(sorted(_names_below(folder)))
+        self._names = dict.fromkeys(sorted(_names_below(folder)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # without reading the file, as a Mapping would
 
     def __getitem__(self, name: str) -> bytes:
         if name not in self._names:
