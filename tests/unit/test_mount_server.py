@@ -65,7 +65,7 @@ def test_what_goes_wrong_before_the_mount_is_told_to_the_parent(tmp_path: Path) 
     """`catfs mount` can then say why there is no mount."""
     status, said = _serve(_cannot_mount, tmp_path / "messages")
     assert status == ExitStatus.INTERNAL
-    assert orjson.loads(said) == {"problem": "cannot mount"}
+    assert orjson.loads(said) == {"problem": "cannot mount", "exit_status": ExitStatus.INTERNAL}
 
 
 def test_what_goes_wrong_later_goes_to_the_messages_of_the_session(
