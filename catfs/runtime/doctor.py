@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from catfs.clock import Clock, system_clock
-from catfs.commit import Outcome, list_journals, recover
+from catfs.commit import Outcome, Recovery, list_journals, recover
 from catfs.errors import CatfsError, FormatError, printable
 from catfs.ledger import RunFolder, list_runs
 from catfs.runtime.locks import is_locked
@@ -179,28 +179,39 @@ def _find_commits(workspace: Workspace) -> Iterator[Finding]:
     if is_locked(workspace.journal):
         return  # a commit is under way; what it has on the disk is not left behind
     identities = list_journals(folder)
+    reports: dict[str, Recovery] = {}
     for identity in identities:
         sentence = f"the commit {printable(os.fsencode(identity))} was interrupted"
-        yield Finding(Trouble.INTERRUPTED_COMMIT, identity, sentence, "", partial(_recover, folder, identity))
+        treat = partial(_recover, folder, identity, reports)
+        yield Finding(Trouble.INTERRUPTED_COMMIT, identity, sentence, "", treat)
     for name in _names_in(workspace.folder / _STAGE):
         if name not in identities:
             sentence = f"the stage {printable(os.fsencode(name))} belongs to no commit"
-            yield Finding(Trouble.LEFT_STAGE, name, sentence, "", partial(_recover, folder, name))
+            treat = partial(_recover, folder, name, reports)
+            yield Finding(Trouble.LEFT_STAGE, name, sentence, "", treat)
 
 
-def _recover(folder: bytes, identity: str) -> str:
-    """Recover every commit and say what became of one; the first call may have done all of them."""
-    for report in recover(folder, wait=False):
-        if report.commit_id in {identity, ""}:
-            if report.outcome is Outcome.FINISHED:
-                return "it was decided, so it is finished now: all its outputs are in place"
-            if report.outcome is not Outcome.GIVEN_UP:
-                raise NotCleanedError(report.message)
-    if identity in list_journals(folder) or os.path.lexists(
-        os.path.join(folder, b"stage", os.fsencode(identity))
-    ):
+def _recover(folder: bytes, identity: str, reports: dict[str, Recovery]) -> str:
+    """Recover every commit and say what became of one.
+
+    Args:
+        folder: The `.catfs` folder.
+        identity: The commit.
+        reports: What became of each commit, by identity: the first call recovers all of them.
+    """
+    if identity not in reports:
+        reports.update((report.commit_id, report) for report in recover(folder, wait=False))
+    report = reports.get(identity) or reports.pop("", None)
+    if report is not None and report.outcome is Outcome.FINISHED:
+        return "it was decided, so it is finished now: all its outputs are in place"
+    if report is not None and report.outcome is Outcome.GIVEN_UP:
+        return "the old state holds; what was staged is removed"
+    if report is not None:
+        raise NotCleanedError(report.message)
+    stage = os.path.join(folder, b"stage", os.fsencode(identity))
+    if identity in list_journals(folder) or os.path.lexists(stage):
         raise NotCleanedError("it is still there")
-    return "the old state holds; what was staged is removed"
+    return "another command has finished or undone it meanwhile"
 
 
 def _read_sessions(workspace: Workspace) -> Iterator[SessionFacts | Finding]:

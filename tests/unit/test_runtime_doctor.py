@@ -1,14 +1,24 @@
 """Dead mounts, and what of the doctor needs no command."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from catfs.commit import Outcome, Recovery
 from catfs.runtime import doctor
-from catfs.runtime.doctor import Finding, NotCleanedError, Trouble, clean, find_dead_mounts
+from catfs.runtime.doctor import (
+    Finding,
+    NotCleanedError,
+    Trouble,
+    clean,
+    examine_workspace,
+    find_dead_mounts,
+)
 from catfs.runtime.machine import check_kernel, check_machine
 from catfs.runtime.sessions import SessionFacts
+from catfs.runtime.workspace import Workspace
 
 
 def _mounts(tmp_path: Path, points: Sequence[str]) -> Path:
@@ -68,6 +78,28 @@ def test_mounts_of_sessions_are_judged_by_their_sessions(tmp_path: Path, dead: s
     assert [finding.subject for finding in find_dead_mounts(Path("/w"), sessions, mounts)] == ["/far/b"]
     a_run = _facts(tmp_path, Path("/w/a"), live=False, kind="run")
     assert [finding.subject for finding in find_dead_mounts(Path("/w"), [a_run], mounts)] == ["/w/a"]
+
+
+def test_each_commit_is_told_what_became_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One recovery does all of them; a commit that it finished is not said to be undone."""
+    workspace = Workspace.find_or_create(tmp_path)
+    for name in ("a", "b", "c"):
+        (workspace.journal / f"{name}.journal").touch()
+    answers = [[Recovery("a", Outcome.GIVEN_UP), Recovery("b", Outcome.FINISHED)]]
+
+    def recover(folder: bytes, *, wait: bool) -> list[Recovery]:
+        del wait
+        for journal in (Path(os.fsdecode(folder)) / "journal").iterdir():
+            journal.unlink()
+        return answers.pop() if answers else []
+
+    monkeypatch.setattr(doctor, "recover", recover)
+    reports = [treatment.report for treatment in clean(examine_workspace(workspace))]
+    assert reports == [
+        "the old state holds; what was staged is removed",
+        "it was decided, so it is finished now: all its outputs are in place",
+        "another command has finished or undone it meanwhile",
+    ]
 
 
 def test_one_failure_stops_no_other_treatment() -> None:
