@@ -33,7 +33,7 @@ def declare(
 
     Raises:
         UsageError: when a domain is no directory, two overlap, or an output is outside every
-            domain, is a whole domain, or is outside the allowed roots.
+            domain, is a whole domain, is outside the allowed roots, or can never be committed.
     """
     roots = [_resolve_domain(path) for path in domains]
     for index, root in enumerate(roots):
@@ -51,6 +51,11 @@ def declare(
             raise UsageError(
                 f"the output {output} is outside the allowed roots {', '.join(map(str, allowed))}",
                 hint="declare it elsewhere or allow its folder with --allowed-root",
+            )
+        if os.statvfs(root).f_flag & os.ST_RDONLY:
+            raise UsageError(
+                f"the output {output} lies on a file system that is mounted read-only",
+                hint="nothing can be committed there; declare no output, or mount it writable",
             )
         declared[root].add(os.fsencode(resolved.relative_to(root)))
     return tuple(DomainDeclaration(root, _without_nested(paths)) for root, paths in declared.items())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catfs.errors import UsageError
+from catfs.ledger import LAST_RUN
 from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
 from catfs.records.job_written import OutputCriteria
 from catfs.runtime.criteria import CHECK_ARGUMENTS, CHECK_INTENT, DeclaredOutput, locate
@@ -131,6 +132,10 @@ def resolve_request(request: RunRequest, workspace: Workspace) -> Job:
         UsageError: when domains, outputs or places cannot be used.
         FormatError: when the run id cannot name a run.
     """
+    if request.run_id == LAST_RUN:
+        raise UsageError(
+            f"expected an id for the run, got {LAST_RUN!r}", hint="that word means the newest run"
+        )
     configuration = workspace.configuration()
     allowed = (*configuration.allowed_roots, *request.allowed_roots)
     domains = covering_domains(request.domains or (request.cwd,), request.outputs, allowed)

@@ -38,6 +38,7 @@ BAD = {
     "run id that is hidden": (["--run-id", ".x", "--", "true"], ".x"),
     "run id that is empty": (["--run-id", "", "--", "true"], "id"),
     "run id that is too long": (["--run-id", "x" * 300, "--", "true"], "x"),
+    "run id that stands for the newest run": (["--run-id", "last", "--", "true"], "that word means"),
     "run id with a newline": (["--run-id", "a\nb", "--", "true"], "a"),
     "unknown option": (["--no-such-option", "--", "true"], "--no-such-option"),
     "abbreviated option": (["--out", "x", "--", "true"], "--out"),
