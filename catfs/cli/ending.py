@@ -17,6 +17,7 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.mounted import conclude_suspended
 from catfs.runtime.mounts import is_mount_point
+from catfs.runtime.occupants import occupants
 from catfs.runtime.sessions import (
     SessionFacts,
     clear_dead_session,
@@ -24,12 +25,16 @@ from catfs.runtime.sessions import (
     wait_until_ended,
     wait_until_gone,
 )
+from catfs.runtime.subject import readable_sessions
 from catfs.runtime.workspace import Workspace
 
 ENDING_STATUSES = """\
 exit status: 0 ended; 1 something undeclared was left behind, the mount stays; 2 bad arguments;
 3 the domain changed underneath; 125 the mount is in use or catfs itself failed
 """
+
+_OCCUPANTS_SHOWN = 5
+"""Most processes that are named when a mount is in use."""
 
 
 def add_domain(parser: argparse.ArgumentParser) -> None:
@@ -127,11 +132,18 @@ def end_unchanged(domain: Path | None, *, as_json: bool) -> int:
 
 
 def _workspace_of(domain: Path | None) -> Workspace:
-    """Give the workspace at or above the working directory, else at or above a named domain."""
-    here = Path.cwd()
-    if domain is None or Workspace.find(here) is not None:
-        return find_workspace(here)
-    return find_workspace(Path(os.path.abspath(domain)).parent)
+    """Give the workspace that has a session of a named domain, else that of the working directory.
+
+    A mounted domain says by itself whose it is; that of a suspended session may only be known here.
+    """
+    here = Workspace.find(Path.cwd())
+    if domain is None:
+        return find_workspace()
+    place = Path(os.path.realpath(domain))
+    there = Workspace.find(place)
+    if there is not None and any(place in facts.domains for facts in readable_sessions(there)):
+        return there
+    return here or there or find_workspace(place.parent)
 
 
 def _session_of(workspace: Workspace, domain: Path | None) -> SessionFacts:
@@ -216,7 +228,16 @@ def _unmount(facts: SessionFacts) -> None:
     except OSError as error:
         if error.errno == EBUSY:
             raise MachineError(
-                f"{name} is in use", hint="leave it with every shell and program, then try again"
+                f"{name} is in use{_by_whom(domain)}",
+                hint="leave it with every shell and program, then try again",
             ) from error
         if error.errno != EINVAL:
             raise MachineError(f"{name} cannot be unmounted: {error.strerror}") from error
+
+
+def _by_whom(domain: Path) -> str:
+    """Give the first processes that are in a mount, as the rest of a sentence; empty when none is seen."""
+    found = [f"{printable(name)} (process {pid})" for pid, name in occupants(domain)]
+    if len(found) > _OCCUPANTS_SHOWN:
+        found[_OCCUPANTS_SHOWN:] = [f"{len(found) - _OCCUPANTS_SHOWN} more"]
+    return f" by {', '.join(found)}" if found else ""

@@ -11,7 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catfs.errors import ExitStatus, MachineError
@@ -30,6 +30,7 @@ from catfs.linux import (
     umount2,
     unshare,
 )
+from catfs.runtime.mounts import view_source
 
 _FUSE = "/dev/fuse"
 
@@ -42,11 +43,13 @@ class Mounts:
         domains: The path of each domain, in the order of the session.
         labels: The name of each domain in the joined root; only used when there are several.
         staging: An empty folder where a joined root is mounted for a moment.
+        source: What the kernel's table of mounts says that the view is mounted from.
     """
 
     domains: tuple[Path, ...]
     labels: tuple[bytes, ...]
     staging: Path
+    source: bytes = field(default_factory=view_source)
 
 
 class Child:
@@ -180,7 +183,7 @@ def become_command(
     return _execute(channel, arguments, environment)
 
 
-def launch_mount(domain: Path) -> Child:
+def launch_mount(domain: Path, source: bytes) -> Child:
     """Fork the child that mounts for everybody, in the namespace that the caller has now, and ends.
 
     It waits for `Child.proceed` before it mounts: the caller enters a namespace of its own first, which
@@ -188,6 +191,7 @@ def launch_mount(domain: Path) -> Child:
 
     Args:
         domain: Where the view appears.
+        source: What it is mounted from, as `view_source` gives it.
     """
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -199,7 +203,7 @@ def launch_mount(domain: Path) -> Child:
         ours.close()
         if theirs.recv(2) != b"go":
             os._exit(status)
-        _mount_and_hand_over(Mounts((domain,), (b"0",), domain), theirs)
+        _mount_and_hand_over(Mounts((domain,), (b"0",), domain, source), theirs)
         status = ExitStatus.RESTORED
     except OSError as error:
         _report(theirs, error)
@@ -261,7 +265,11 @@ def _enter_namespace() -> None:
 
 
 def _mount_and_hand_over(mounts: Mounts, channel: socket.socket) -> None:
-    connection = os.open(_FUSE, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        connection = os.open(_FUSE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        text = f"{_FUSE} cannot be opened: {error.strerror} (`catfs doctor` says what this machine lacks)"
+        raise OSError(error.errno, text) from error
     place = mounts.domains[0] if len(mounts.domains) == 1 else mounts.staging
     options = (
         f"fd={connection},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},default_permissions"
@@ -269,7 +277,7 @@ def _mount_and_hand_over(mounts: Mounts, channel: socket.socket) -> None:
     if os.getuid() == 0:
         options += ",allow_other"
     flags = MS_NOSUID | MS_NODEV | MS_NOATIME
-    mount(b"catfs", os.fsencode(place), b"fuse.catfs", flags, options.encode())
+    mount(mounts.source, os.fsencode(place), b"fuse.catfs", flags, options.encode())
     socket.send_fds(channel, [b"mounted"], [connection])
     os.close(connection)
     if channel.recv(2) != b"go":

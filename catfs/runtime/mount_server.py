@@ -28,7 +28,7 @@ from catfs.records import JOBSPEC_FILE, Leftovers, file_bytes
 from catfs.runtime.conclude import Examination, Recording, conclude, examine
 from catfs.runtime.control import serve_control
 from catfs.runtime.launch import enter_private_namespace, launch_mount
-from catfs.runtime.mounts import detach_inherited_views
+from catfs.runtime.mounts import detach_inherited_views, view_source
 from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, fresh_run_id
 from catfs.runtime.session import Session
@@ -192,7 +192,7 @@ class MountServer:
             publish(session.folder, JOBSPEC_FILE.encode(), file_bytes(self.job.spec))
             if self.resumed:
                 session.suspend()
-            child = launch_mount(domain)
+            child = launch_mount(domain, view_source(self.work.workspace.root))
             enter_private_namespace()
             detach_inherited_views()
             child.proceed()

@@ -92,7 +92,7 @@ def start_mount(
         )
     workspace = _workspace_of(request)
     on_recovery(recover(os.fsencode(workspace.folder)))
-    dead, committed = _clear_way(workspace, Path(os.path.abspath(request.domains[0])), fresh=fresh)
+    dead, committed = _clear_way(workspace, Path(os.path.realpath(request.domains[0])), fresh=fresh)
     job = _resumed_job(dead, request) if dead is not None else resolve_request(request, workspace)
     transport = make_transport(request.transport)
     job = replace(job, spec=replace(job.spec, transport=transport.name))

@@ -12,6 +12,7 @@ from catfs.linux import MNT_DETACH, umount2
 
 MOUNT_TABLE = Path("/proc/self/mounts")
 _TYPE = b"fuse.catfs"
+_SOURCE = b"catfs"
 
 
 def catfs_mounts(table: Path = MOUNT_TABLE) -> Iterator[bytes]:
@@ -20,10 +21,43 @@ def catfs_mounts(table: Path = MOUNT_TABLE) -> Iterator[bytes]:
     Args:
         table: A list of mounts in the form of /proc/self/mounts.
     """
+    return (point for _, point in _views(table))
+
+
+def view_source(workspace: Path | None = None) -> bytes:
+    """Give what a view is mounted from, as the kernel's table and `df` show it.
+
+    Args:
+        workspace: The workspace of its session; None for a view that only its own command sees.
+    """
+    return _SOURCE if workspace is None else _SOURCE + b":" + os.fsencode(workspace)
+
+
+def workspace_of_view(point: Path, table: Path = MOUNT_TABLE) -> Path | None:
+    """Give the workspace whose session has mounted a view at a path, or None when there is no such view.
+
+    The table says what whoever mounted it wrote: a user who may mount can name any workspace.
+
+    Args:
+        point: The path, absolute, symlinks resolved.
+        table: A list of mounts in the form of /proc/self/mounts.
+    """
+    wanted, beginning = os.fsencode(point), _SOURCE + b":"
+    found = None
+    for source, mounted in _views(table):
+        if mounted == wanted:  # the last one lies on top
+            found = source
+    if found is None or not found.startswith(beginning):
+        return None
+    return Path(os.fsdecode(found.removeprefix(beginning)))
+
+
+def _views(table: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Give source and mount point of every view, in the order in which they were mounted."""
     for line in table.read_bytes().splitlines():
         fields = line.split(b" ")
         if len(fields) > 2 and fields[2] == _TYPE:
-            yield _unescaped(fields[1])
+            yield _unescaped(fields[0]), _unescaped(fields[1])
 
 
 def is_mount_point(path: Path) -> bool:

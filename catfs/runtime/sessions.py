@@ -101,7 +101,7 @@ def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     """
     found = [facts for facts in list_sessions(workspace) if facts.kind == "mount"]
     if domain is not None:
-        wanted = Path(os.path.abspath(domain))
+        wanted = Path(os.path.realpath(domain))
         found = [facts for facts in found if wanted in facts.domains]
     if len(found) == 1:
         return found[0]

@@ -10,6 +10,7 @@ from typing import Self
 
 from catfs.errors import MachineError, UsageError
 from catfs.overlay.redaction import SECRET_WORDS
+from catfs.runtime.mounts import workspace_of_view
 
 FOLDER = ".catfs"
 _KEYS = frozenset({"allowed_roots", "allow_write", "redact"})
@@ -51,16 +52,19 @@ class Workspace:
     def find(cls, start: Path) -> Self | None:
         """Give the nearest workspace of this user at or above a folder, or None.
 
+        A mounted view hides the workspace in its domain, and stands for the one that it was mounted from.
         What somebody else owns is passed over, and so is what lies in a folder above that everybody may
         write (/tmp): whoever made it there would decide about everything below.
         """
         for folder in (start, *start.parents):
+            mounted_by = workspace_of_view(folder)
+            if mounted_by is not None and _is_own_workspace(mounted_by):
+                return cls(mounted_by)
             try:
-                found = os.stat(folder / FOLDER)
                 is_shared = folder != start and bool(os.stat(folder).st_mode & stat.S_IWOTH)
-            except OSError:  # not there, or below a mount whose server died: the search goes on above
+            except OSError:  # below a mount whose server died: the search goes on above
                 continue
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not is_shared:
+            if not is_shared and _is_own_workspace(folder):
                 return cls(folder)
         return None
 
@@ -136,6 +140,15 @@ class Workspace:
 
     def _paths(self, path: Path, values: dict[str, object], key: str) -> tuple[Path, ...]:
         return tuple(self.root / item for item in _texts(path, values, key))
+
+
+def _is_own_workspace(folder: Path) -> bool:
+    """Say whether a folder holds a workspace that belongs to this user."""
+    try:
+        found = os.stat(folder / FOLDER)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _texts(path: Path, values: dict[str, object], key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -123,12 +123,13 @@ def test_plain_umount_needs_a_choice_when_something_changed(mount: Mount) -> Non
 
 
 def test_mount_in_use_is_not_ended(mount: Mount) -> None:
-    """While a program is in the mount it stays, whole and in use."""
+    """While a program is in the mount it stays, whole and in use; the program is named."""
     mount.mount()
     with (mount.domain / "file").open():
         result = mount.catfs("umount", "domain", "--discard")
     assert result.status == 125
-    assert "in use" in result.stderr
+    assert "is in use by " in result.stderr
+    assert f"(process {os.getpid()})" in result.stderr
     assert (mount.domain / "file").read_text() == "old\n"
     assert mount.catfs("umount", "domain", "--discard").status == 0
 
@@ -187,6 +188,37 @@ def test_mount_from_within_the_domain_can_be_ended_from_there(mount: Mount) -> N
     assert run_catfs(["diff"], mount.domain).status == 0
     elsewhere = run_catfs(["umount", mount.domain, "--discard"], Path("/"))
     assert elsewhere.status == 0, elsewhere.stderr
+    assert not mount.is_mounted()
+
+
+def test_a_symlink_to_the_domain_stands_for_it(mount: Mount, tmp_path: Path) -> None:
+    """A domain is mounted once and ended, by whatever name."""
+    (tmp_path / "link").symlink_to("domain")
+    assert mount.catfs("mount", "link").status == 0
+    refused = mount.catfs("mount", "link")
+    assert (refused.status, len(mounts_below(mount.domain))) == (2, 1)
+    assert "mounted already" in refused.stderr
+    (mount.domain / "made").touch()
+    assert mount.catfs("umount", "link", "--discard").status == 0
+    assert not mount.is_mounted()
+
+
+def test_a_mount_leads_to_its_workspace_from_everywhere(mount: Mount, tmp_path: Path) -> None:
+    """Neither another workspace nor none at all is in the way, nor the view itself."""
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+    assert run_catfs(["run", "--", "true"], tmp_path / "other").status == 0
+    assert run_catfs(["mount", mount.domain], tmp_path / "mine").status == 0
+    (mount.domain / "made").touch()
+    assert not (tmp_path / ".catfs").exists()
+    for place in (Path("/"), tmp_path / "other"):
+        for command in ("status", "diff", "log", "proof"):
+            result = run_catfs([command, mount.domain], place)
+            assert result.status == 0, result.stderr
+    assert b"+ made" in run_catfs(["diff"], mount.domain).stdout
+    assert f"of {mount.domain}, since" in run_catfs(["status"], mount.domain).stdout.decode()
+    ended = run_catfs(["umount", mount.domain, "--discard"], tmp_path / "other")
+    assert ended.status == 0, ended.stderr
     assert not mount.is_mounted()
 
 

@@ -37,6 +37,7 @@ from catfs.overlay.transports.devfuse import Notifier
 from catfs.proof.capture import capture
 from catfs.records.log_lines import log_lines, log_records
 from catfs.runtime.launch import enter_private_namespace, launch_mount
+from catfs.runtime.mounts import view_source
 
 
 class Server:
@@ -145,7 +146,7 @@ def main() -> None:
     transport, lower, mount, log, seconds = sys.argv[1:]
     signal.alarm(int(seconds))
     server = Server(transport, Path(lower), Path(log))
-    child = launch_mount(Path(mount))
+    child = launch_mount(Path(mount), view_source())
     enter_private_namespace()
     child.proceed()
     connection = child.receive_connection()
