@@ -9,9 +9,9 @@ from catfs.cli.output import Progress, human_bytes, print_json, tell
 from catfs.cli.words import add_json, add_paths, path_argument, say_conclusion, say_recoveries
 from catfs.errors import UsageError
 from catfs.records.job import Confine, Leftovers
-from catfs.runtime.jobs import job_request, parse_step, read_job
 from catfs.runtime.request import RunRequest, StepRequest
 from catfs.runtime.run import run_command
+from catfs.runtime.step_words import parse_step
 from catfs.runtime.transports import TRANSPORTS
 
 _SECONDS_MAX = 604800
@@ -109,8 +109,12 @@ def _add_step_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command."""
-    request = _request(arguments)
+    """Run the command. A job specification is for `catfs.cli.run_job`, which `main` calls instead."""
+    return run_request(command_request(arguments), arguments)
+
+
+def run_request(request: RunRequest, arguments: argparse.Namespace) -> int:
+    """Run what is asked for, say how it ended, and give the exit status."""
     progress = Progress()
 
     def show(files: int, size: int) -> None:
@@ -128,12 +132,11 @@ def run(arguments: argparse.Namespace) -> int:
     return conclusion.proof.exit_status
 
 
-def _request(arguments: argparse.Namespace) -> RunRequest:
-    """Give what is asked for: a command, steps, or a job.
+def command_request(arguments: argparse.Namespace) -> RunRequest:
+    """Give what is asked for: a command, steps, or the rest of what a job specification says.
 
     Raises:
         UsageError: when it is none or several of these.
-        JobRefusedError: when the job cannot be used.
     """
     words: list[str] = arguments.arguments
     if words[:1] == ["--"]:
@@ -165,16 +168,7 @@ def _request(arguments: argparse.Namespace) -> RunRequest:
         request = replace(
             request, steps=(StepRequest(request.intent, request.arguments, arguments.step_timeout),)
         )
-    return request if arguments.jobspec is None else _of_job(arguments, request)
-
-
-def _of_job(arguments: argparse.Namespace, request: RunRequest) -> RunRequest:
-    """Give the request of a job, which says by itself what these options would say."""
-    for name in ("domain", "output", "leftovers", "confine", "intent", "keep_going", "step_timeout"):
-        if getattr(arguments, name):
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} is for commands and steps; a job specification says it itself")
-    return job_request(read_job(arguments.jobspec, request.cwd), request)
+    return request
 
 
 def _seconds(word: str) -> float:

@@ -1,4 +1,8 @@
-"""Jobs: from the file of a job specification to a run."""
+"""Jobs: from the file of a job specification to a run.
+
+Only what is given a job imports this module: validating it loads jsonschema, for which a run by command line
+should not wait.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +14,6 @@ from catfs.records.job_validation import validate_jobspec
 from catfs.records.job_written import WrittenJob, WrittenStep
 from catfs.records.validation import ValidationResult
 from catfs.runtime.request import RunRequest, StepRequest
-
-STEP_SEPARATOR = "::"
-"""What stands between intent and command of a step on a command line."""
 
 
 class JobRefusedError(CatfsError):
@@ -101,22 +102,3 @@ def job_request(job: WrittenJob, request: RunRequest) -> RunRequest:
 def _step_request(step: WrittenStep) -> StepRequest:
     timeout = None if step.timeout_seconds is None else float(step.timeout_seconds)
     return StepRequest(step.intent, step.argv, timeout)
-
-
-def parse_step(word: str, timeout_seconds: float | None = None) -> StepRequest:
-    """Read a step from a command line: `intent::command`, the command being a line for `sh -c`.
-
-    Args:
-        word: The word.
-        timeout_seconds: Longest time for it; None for no limit.
-
-    Raises:
-        UsageError: when there is no separator, or no command behind it.
-    """
-    intent, separator, command = word.partition(STEP_SEPARATOR)
-    if not separator or not command.strip():
-        raise UsageError(
-            f"expected a step as INTENT{STEP_SEPARATOR}COMMAND, got {word!r}",
-            hint='for example --step "build the index::python3 index.py"',
-        )
-    return StepRequest(intent.strip(), ("sh", "-c", command), timeout_seconds)
