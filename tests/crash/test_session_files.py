@@ -121,7 +121,8 @@ def test_configuration_of_any_bytes_is_read_or_refused(
         + CONFIGURATION[place + data.draw(st.integers(0, 9)) :]
     )
     (workspace.folder / "config.toml").write_bytes(text)
-    problem, words = "config.toml", ("none",)
+    problem = "config.toml"
+    words: tuple[str, ...] = ("none",)
     try:
         words = workspace.configuration().redact
     except UsageError as error:

@@ -131,7 +131,7 @@ def test_a_path_that_the_base_lacks_is_an_error(session: SampleSession) -> None:
     view = session.view
     session.base = session.base.update({b"d/sub/deep": None})
     view.rename(*split(view, b"d/sub/deep"), *split(view, b"there"), 0, ACTOR)
-    with pytest.raises(MachineError, match="^d/sub/deep was in the domain"):
+    with pytest.raises(MachineError, match=r"^d/sub/deep was in the domain"):
         session.fold()
 
 

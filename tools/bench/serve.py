@@ -16,6 +16,7 @@ import trio
 from catfs.linux import set_parent_death_signal
 from catfs.runtime.declaration import DomainDeclaration
 from catfs.runtime.launch import enter_private_namespace, launch_mount
+from catfs.runtime.mounts import view_source
 from catfs.runtime.session import Session
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
@@ -28,7 +29,7 @@ def main() -> None:
     declarations = [DomainDeclaration(domain, ())]
     with Session(Workspace.find_or_create(workspace), "bench", declarations, "run") as session:
         session.base.finish()
-        child = launch_mount(domain)
+        child = launch_mount(domain, view_source(workspace))
         enter_private_namespace()
         child.proceed()  # mount, now that the mount will not be seen from here
         connection = child.receive_connection()
