@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from catfs.errors import FormatError, UsageError
+from catfs.errors import FormatError, UsageError, printable
 from catfs.records.fields import Fields
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
@@ -79,7 +79,7 @@ def read_session(folder: Path) -> SessionFacts:
     try:
         facts = Fields(orjson.loads(path.read_bytes()), path.name)
         kind, pid, started = facts.text("kind"), facts.number("pid"), facts.number("started")
-        domains = tuple(Path(os.fsdecode(domain)) for domain in facts.data_list("domains"))
+        domains = tuple(map(_domain_path, facts.data_list("domains")))
     except FileNotFoundError:
         return SessionFacts(folder.name, folder, "unknown", 0, 0, (), live)
     except (FormatError, orjson.JSONDecodeError) as error:
@@ -87,6 +87,17 @@ def read_session(folder: Path) -> SessionFacts:
             str(path), f"cannot be read back: {error}", hint="remove the session with `catfs doctor --fix`"
         ) from error
     return SessionFacts(folder.name, folder, kind, pid, started, domains, live)
+
+
+def _domain_path(data: bytes) -> Path:
+    """Give the path of a domain.
+
+    Raises:
+        FormatError: when it is not absolute.
+    """
+    if not data.startswith(b"/"):
+        raise FormatError("domains", f"expected an absolute path, got {printable(data)}")
+    return Path(os.fsdecode(data))
 
 
 def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
