@@ -26,7 +26,13 @@ from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, 
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session
-from catfs.runtime.sessions import SessionFacts, clear_dead_session, list_sessions, wait_until_ended
+from catfs.runtime.sessions import (
+    ENDING_SECONDS_MAX,
+    SessionFacts,
+    clear_dead_session,
+    list_sessions,
+    wait_until_ended,
+)
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
@@ -142,7 +148,7 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
     """
     found = committed = None
     there = [facts for facts in list_sessions(workspace) if facts.kind == "mount" and domain in facts.domains]
-    for facts in map(wait_until_ended, there):
+    for facts in (wait_until_ended(facts, ENDING_SECONDS_MAX) for facts in there):
         if facts.live and not is_mount_point(domain):
             raise UsageError(
                 f"the session {facts.identity} of {domain} is being ended by another command",

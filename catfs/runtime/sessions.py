@@ -16,7 +16,11 @@ from catfs.runtime.session import remove_session_folder
 from catfs.runtime.workspace import Workspace
 
 _ENDING_SECONDS = 5.0
-"""How long a server may take to end after its mount was taken away, or the rest of it after it was killed."""
+"""How long is waited for a server to end after its mount was taken away, or for the rest of a killed one, before
+it is asked instead."""
+
+ENDING_SECONDS_MAX = 60.0
+"""How long a server may take to bring its session to a busy disk when it cannot be asked instead."""
 
 _LOOK_SECONDS = 0.02
 
@@ -123,7 +127,7 @@ def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     raise UsageError(f"{what} in the workspace {workspace.root}")
 
 
-def wait_until_ended(facts: SessionFacts) -> SessionFacts:
+def wait_until_ended(facts: SessionFacts, seconds: float = _ENDING_SECONDS) -> SessionFacts:
     """Wait for a server that is just ending, and give what is known of its session then.
 
     After an `umount` a server writes out what it has; of a killed one the helper may live a moment longer.
@@ -131,11 +135,12 @@ def wait_until_ended(facts: SessionFacts) -> SessionFacts:
 
     Args:
         facts: The session; without a live server there is nothing to wait for.
+        seconds: How long to wait at most.
 
     Raises:
         FormatError: when its facts are damaged.
     """
-    deadline = time.monotonic() + _ENDING_SECONDS
+    deadline = time.monotonic() + seconds
     while facts.live and _is_ending(facts) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
         facts = read_session(facts.folder)
