@@ -4,19 +4,24 @@ import argparse
 import os
 import shlex
 from collections.abc import Iterable, Sequence
+from errno import EROFS
 from pathlib import Path
 
 from catfs.cli.output import tell
 from catfs.commit import Outcome as RecoveryOutcome
 from catfs.commit import Recovery
 from catfs.errors import printable
-from catfs.records import Change, DomainDifference, Entry, Kind, Outcome, format_time
+from catfs.records import Change, Confine, DomainDifference, Entry, Kind, Outcome, Proof, format_time
+from catfs.records.run_files import STEPS_FOLDER
 from catfs.runtime.conclude import Conclusion
 from catfs.runtime.subject import require_workspace
 from catfs.runtime.workspace import Workspace
 
 _SHOWN_MAX = 20
 """Most paths listed on stderr; the rest is counted, and all of them are in the ledger."""
+
+_TAIL_BYTES = 65536
+"""What a command printed last, as far as it is searched for the reason why it failed."""
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -127,6 +132,24 @@ def say_conclusion(conclusion: Conclusion) -> None:
         tell(f"{printable(note.path)}: {note.kind.value.replace('_', ' ')} {note.detail}".rstrip())
     if conclusion.proof.outcome is Outcome.DIRTY:
         tell("declare outputs with --output, or drop leftovers with --leftovers discard")
+    if conclusion.proof.outcome is Outcome.CONFLICT:
+        tell("run again on what is there now")
+    if _has_met_the_wall(conclusion.proof):
+        tell("outside the domains everything was read-only for the command; --allow-write PATH opens a place")
+
+
+def _has_met_the_wall(proof: Proof) -> bool:
+    """Say whether a confined command failed and told of a refused write, as builds with a cache do."""
+    if proof.outcome is not Outcome.FAILED or proof.confine is not Confine.ON:
+        return False
+    refused = os.strerror(EROFS).encode()
+    steps = find_workspace().runs / proof.run_id / STEPS_FOLDER
+    for file in steps.glob("*.std*"):
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+            if refused in stream.read():
+                return True
+    return False
 
 
 def say_leftovers(domains: Sequence[DomainDifference]) -> None:

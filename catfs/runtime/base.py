@@ -28,6 +28,8 @@ _READINGS_MAX = 5
 """How often a domain is read that does not hold still. Commits of other runs take moments; what changes for
 longer than that cannot be vouched for."""
 
+_PROBLEM_HINT = "every path of a domain must be readable; take it out of the domain, or run as its owner"
+
 _NICENESS = 5
 """The command has the machine first; the base only has to be there when the command ends."""
 
@@ -96,7 +98,7 @@ class BaseReader:
         """
         if self._bases is None:
             if self._wait():
-                raise MachineError(_problem(self._folder))
+                raise MachineError(_problem(self._folder), hint=_PROBLEM_HINT)
             self._bases = [_load(self._folder, index) for index in range(self._count)]
         return self._bases
 

@@ -148,7 +148,7 @@ def _domain_subject(domain: Path, cwd: Path) -> Subject:
             if _has_domain(RunReader(run.path), domain):
                 return RunReader(run.path)
     if is_mount_point(domain):
-        hint = "`catfs doctor` says what is left of it"
+        hint = "`catfs doctor` says what is left of it, `umount` takes it away"
         raise UsageError(f"the view mounted at {name} belongs to no session that lives here", hint=hint)
     raise UsageError(f"there is no session and no run of the domain {name}", hint="catfs runs lists the runs")
 

@@ -275,3 +275,11 @@ def test_sockets_of_services_are_out_of_reach(project: Project) -> None:
         script = f"{sys.executable} -c '{connect}' 2>/dev/null"
         assert project.run(script, "--confine", "off").status == 0
         assert project.run(script).status == 1
+
+
+def test_a_command_that_fails_at_the_wall_is_told_of_the_way_through(project: Project) -> None:
+    """A build sees a read-only file system where its cache is; other failures are not the wall's."""
+    failed = _try(project, "touch /usr/catfs-cache", "on")
+    assert failed.status == 1
+    assert "--allow-write PATH opens a place" in failed.stderr
+    assert "--allow-write" not in _try(project, "exit 7", "on").stderr
