@@ -16,8 +16,8 @@ from catfs.runtime.session import remove_session_folder
 from catfs.runtime.workspace import Workspace
 
 _ENDING_SECONDS = 5.0
-"""How long is waited for a server to end after its mount was taken away, or for the rest of a killed one, before
-it is asked instead."""
+"""How long is waited for a server to end after its mount was taken away, or for the rest of a killed one,
+before it is asked instead."""
 
 ENDING_SECONDS_MAX = 60.0
 """How long a server may take to bring its session to a busy disk when it cannot be asked instead."""
