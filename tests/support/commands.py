@@ -264,7 +264,7 @@ def processes_with(word: str) -> list[int]:
 def mounts_below(folder: Path) -> list[str]:
     """Give the mount points at or below a folder."""
     found = []
-    for line in Path("/proc/self/mounts").read_text().splitlines():
+    for line in Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines():
         point = line.split(" ")[1]
         if point == str(folder) or point.startswith(f"{folder}/"):
             found.append(point)
