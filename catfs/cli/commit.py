@@ -2,7 +2,7 @@
 
 import argparse
 
-from catfs.cli.ending import ENDING_STATUSES, add_domain, add_leftovers, end_by_commit
+from catfs.cli.ending import ENDING_STATUSES, add_domain, add_leftovers, add_rebase, end_by_commit
 from catfs.cli.words import add_json
 from catfs.records import Leftovers
 
@@ -18,9 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_domain(parser)
     add_leftovers(parser, "what undeclared differences do (default: keep the mount and commit nothing)")
+    add_rebase(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    return end_by_commit(arguments.domain, Leftovers(arguments.leftovers), as_json=arguments.json)
+    leftovers = Leftovers(arguments.leftovers)
+    return end_by_commit(arguments.domain, leftovers, as_json=arguments.json, rebase=arguments.rebase)

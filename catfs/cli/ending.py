@@ -10,7 +10,7 @@ from pathlib import Path
 from catfs.cli.output import print_json, tell
 from catfs.cli.words import find_workspace, say_leftovers, say_recoveries
 from catfs.commit import recover
-from catfs.errors import MachineError, UsageError, printable
+from catfs.errors import ExitStatus, MachineError, UsageError, printable
 from catfs.linux import umount2
 from catfs.records import Leftovers, RestoreDiff
 from catfs.runtime.committed import committed_run
@@ -19,6 +19,7 @@ from catfs.runtime.mounted import conclude_suspended
 from catfs.runtime.mounts import is_mount_point
 from catfs.runtime.occupants import occupants
 from catfs.runtime.sessions import (
+    ENDING_SECONDS_MAX,
     SessionFacts,
     clear_dead_session,
     mount_session,
@@ -54,10 +55,19 @@ def add_leftovers(parser: argparse.ArgumentParser, text: str) -> None:
     )
 
 
-def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -> int:
+def add_rebase(parser: argparse.ArgumentParser) -> None:
+    """Declare `--rebase`."""
+    parser.add_argument(
+        "--rebase",
+        action="store_true",
+        help="when the original changed: take it as it is now, where the session changed nothing of that",
+    )
+
+
+def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool, rebase: bool = False) -> int:
     """Prove a session, unmount it and commit its declared outputs; give the exit status.
 
-    A session that cannot be committed goes on as it is.
+    A session that cannot be committed goes on as it is; one that was to be rebased is unmounted before.
 
     Raises:
         UsageError: when there is no such session.
@@ -71,8 +81,7 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -
         run_id = committed_run(facts.folder)
         if run_id is not None:
             return _end_committed(facts, run_id, as_json=as_json)
-        found = conclude_suspended(workspace, facts, leftovers, tuple(sys.argv[1:]))
-        return _report(found, as_json=as_json)
+        return _commit_suspended(workspace, facts, leftovers, as_json=as_json, rebase=rebase)
     found = ask(facts.folder, {"ask": "examine", "leftovers": leftovers.value})
     if not found["exit_status"]:
         ask(facts.folder, {"ask": "stay"})
@@ -80,6 +89,18 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool) -
         found = ask(facts.folder, {"ask": "commit", "leftovers": leftovers.value, "unmounted": True})
         if not found["exit_status"]:
             wait_until_gone(facts)
+    elif rebase and found["exit_status"] == ExitStatus.CONFLICT:
+        _unmount(facts)
+        facts = wait_until_ended(facts, ENDING_SECONDS_MAX)
+        return _commit_suspended(workspace, facts, leftovers, as_json=as_json, rebase=True)
+    return _report(found, as_json=as_json)
+
+
+def _commit_suspended(
+    workspace: Workspace, facts: SessionFacts, leftovers: Leftovers, *, as_json: bool, rebase: bool
+) -> int:
+    """Commit a session that nobody serves."""
+    found = conclude_suspended(workspace, facts, leftovers, tuple(sys.argv[1:]), rebase=rebase)
     return _report(found, as_json=as_json)
 
 

@@ -6,6 +6,7 @@ from catfs.cli.ending import (
     ENDING_STATUSES,
     add_domain,
     add_leftovers,
+    add_rebase,
     end_by_commit,
     end_by_discard,
     end_unchanged,
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "with --commit: what undeclared differences do (default: keep the mount and commit nothing)",
     )
+    add_rebase(parser)
     add_json(parser)
 
 
@@ -40,5 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.discard:
         return end_by_discard(arguments.domain, as_json=arguments.json)
     if arguments.commit:
-        return end_by_commit(arguments.domain, Leftovers(arguments.leftovers), as_json=arguments.json)
+        leftovers = Leftovers(arguments.leftovers)
+        return end_by_commit(arguments.domain, leftovers, as_json=arguments.json, rebase=arguments.rebase)
     return end_unchanged(arguments.domain, as_json=arguments.json)

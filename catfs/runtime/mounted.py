@@ -207,7 +207,12 @@ def _wait_in_foreground(pid: int, domain: Path) -> None:
 
 
 def conclude_suspended(
-    workspace: Workspace, facts: SessionFacts, leftovers: Leftovers | None, argv: tuple[str, ...]
+    workspace: Workspace,
+    facts: SessionFacts,
+    leftovers: Leftovers | None,
+    argv: tuple[str, ...],
+    *,
+    rebase: bool = False,
 ) -> Mapping[str, object]:
     """Commit and record a session whose server is gone, without mounting it again.
 
@@ -216,6 +221,7 @@ def conclude_suspended(
         facts: The session.
         leftovers: What happens to undeclared differences; None for what was declared.
         argv: The arguments of the `catfs` command.
+        rebase: Whether a changed original is taken as the new base, where the session changed nothing of it.
 
     Returns:
         What the session would have answered to the question `commit`.
@@ -224,7 +230,9 @@ def conclude_suspended(
         CatfsError, OSError: as `Session` and `conclude`.
     """
     job = read_job(facts.folder)
-    with Session(workspace, facts.identity, job.declarations, "mount", resumed=True) as session:
+    with Session(
+        workspace, facts.identity, job.declarations, "mount", resumed=True, rebase=rebase
+    ) as session:
         work = Mounting(workspace, argv, Path.cwd(), facts.started)
         answer = conclude_mounted(session, with_policy(job, leftovers), work)
         if answer["exit_status"]:

@@ -81,6 +81,8 @@ class Session:
         declarations: Its domains.
         kind: `run` or `mount`. What a mount has written is durable with each fsync, and can be resumed.
         resumed: Whether its folder is there already, left by a server that is gone.
+        rebase: Whether a changed original is taken as the new base, where it changed nothing that this
+            session changed too.
 
     Raises:
         MachineError: when the folder cannot be made.
@@ -97,12 +99,14 @@ class Session:
         kind: str,
         *,
         resumed: bool = False,
+        rebase: bool = False,
     ) -> None:
         self.identity = identity
         self.declarations = tuple(declarations)
         self.folder = workspace.sessions / identity
         self._keep = False
         self._kind = kind
+        self._rebase = rebase
         self.lost_bytes = 0
         """Bytes of the log of a resumed session that could not be believed any more and were cut off."""
         self._in_doubt = False
@@ -139,6 +143,8 @@ class Session:
             self.view.trace = self.log
         else:
             self.view = View(self._domains, data, self.log, durable=kind == "mount")
+        if rebase:
+            forget_base(self.folder, len(self.declarations))
         self.base = open_base(self.folder, self._roots, hidden)
         self._digests = ContentDigests()
 
@@ -232,13 +238,16 @@ class Session:
             view = fold(self.view, index, base, nodes, self._digests, links)
             replayed = fold(again, index, base, nodes, self._digests, links)
             conflicts, checked = self._conflicts(index)
+            changes = tuple(diff(base, view))
+            if self._rebase:
+                conflicts = tuple(conflict for conflict in conflicts if _collides(conflict.path, changes))
             states.append(
                 DomainState(
                     declaration=declaration,
                     base=base,
                     view=view,
                     replayed=replayed,
-                    changes=tuple(diff(base, view)),
+                    changes=changes,
                     conflicts=conflicts,
                     checked=checked,
                 )
@@ -413,6 +422,14 @@ def _stat_of(record: WriteRecord, like: LowerStat) -> LowerStat:
     """Give what a record says that a lower file was; what it does not say is like another one."""
     mode, size, mtime, ctime = (record.number(key) for key in ("mode", "size", "mtime", "ctime"))
     return like._replace(ino=record.ino, mode=mode, size=size, mtime=mtime, ctime=ctime)
+
+
+def _collides(path: bytes, changes: Iterable[Change]) -> bool:
+    """Say whether what somebody changed is a path that a session changed, or lies above or below one."""
+    return not path or any(
+        change.path == path or change.path.startswith(path + b"/") or path.startswith(change.path + b"/")
+        for change in changes
+    )
 
 
 def _same(before: LowerStat, now: LowerStat) -> bool:

@@ -100,6 +100,40 @@ def test_change_of_what_the_session_did_not_use_is_no_conflict(mount: Mount) -> 
     assert (mount.domain / "written").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["live", "server gone"])
+def test_rebase_takes_changes_that_do_not_collide(mount: Mount, *, killed: bool) -> None:
+    """A file that the session only read may have changed; the outputs are committed on the new original."""
+    assert (mount.domain / "read").read_text() == "read\n"
+    for name in ("written", "out"):
+        (mount.domain / name).write_text("mine\n")
+    mount.below("echo outsider > read; echo outsider > unused")
+    if killed:
+        mount.kill()
+    assert mount.catfs("commit").status == 3
+    result = mount.catfs("commit", "--rebase")
+    assert result.status == 0, result.stderr
+    texts = {path.name: path.read_text() for path in mount.domain.iterdir()}
+    assert texts == {"read": "outsider\n", "unused": "outsider\n", "written": "mine\n", "out": "mine\n"}
+    verified = mount.catfs("verify", "last")
+    assert verified.status == 0, verified.stdout
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["live", "server gone"])
+def test_rebase_overwrites_nobody(mount: Mount, *, killed: bool) -> None:
+    """A file that both changed stays a conflict, and the session can still be discarded."""
+    for name in ("written", "out"):
+        (mount.domain / name).write_text("mine\n")
+    mount.below("echo outsider > written")
+    if killed:
+        mount.kill()
+    result = mount.catfs("umount", "domain", "--commit", "--rebase")
+    assert result.status == 3, result.stderr
+    assert "written" in result.stderr
+    assert mount.catfs("discard").status == 0
+    assert (mount.domain / "written").read_text() == "outsider\n"
+    assert not (mount.domain / "out").exists()
+
+
 @pytest.mark.parametrize("ending", ["mount", "commit", "discard"])
 def test_session_killed_after_its_commit_is_known_to_be_committed(mount: Mount, ending: str) -> None:
     """The server dies when its outputs are in place, before it could say so; no command sees a conflict."""
