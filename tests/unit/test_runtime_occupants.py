@@ -1,6 +1,5 @@
 """Who is in a directory."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -22,18 +21,18 @@ def test_a_process_that_works_in_a_directory_is_named(tmp_path: Path) -> None:
 
 def test_an_open_file_counts(tmp_path: Path) -> None:
     """A program that has a file open is in the way as much as a shell."""
-    with (tmp_path / "file").open("w"):
-        assert [pid for pid, _ in occupants(tmp_path)] == [os.getpid()]
+    with (tmp_path / "file").open("w") as file, subprocess.Popen(["cat"], stdin=-1, stdout=file) as inside:
+        assert [pid for pid, _ in occupants(tmp_path)] == [inside.pid]
     assert occupants(tmp_path) == []
 
 
 def test_the_name_is_that_of_the_kernel(tmp_path: Path) -> None:
-    """What `ps` calls it is what a person looks for; a process that is gone meanwhile is left out."""
-    folder = tmp_path / "proc" / "7"
-    (folder / "fd").mkdir(parents=True)
-    (folder / "comm").write_bytes(b"vi\xff\n")
-    (folder / "cwd").symlink_to("/w/d")
-    (tmp_path / "proc" / "8").mkdir()
-    (tmp_path / "proc" / "8" / "cwd").symlink_to("/w/d")
-    (tmp_path / "proc" / "self").mkdir()
-    assert occupants(Path("/w/d"), tmp_path / "proc") == [(7, b"vi\xff")]
+    """What `ps` calls it is what a person looks for; one that is gone, or elsewhere mounted, is left out."""
+    for name, namespace in {"self": "mnt:1", "7": "mnt:1", "8": "mnt:1", "9": "mnt:2"}.items():
+        (tmp_path / name / "ns").mkdir(parents=True)
+        (tmp_path / name / "ns" / "mnt").symlink_to(namespace)
+        (tmp_path / name / "cwd").symlink_to("/w/d")
+    for name in ("7", "9"):
+        (tmp_path / name / "fd").mkdir()
+        (tmp_path / name / "comm").write_bytes(b"vi\xff\n")
+    assert occupants(Path("/w/d"), tmp_path) == [(7, b"vi\xff")]
