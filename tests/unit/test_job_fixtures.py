@@ -24,7 +24,7 @@ def _cases(name: str) -> list[Case]:
 def _validate(case: Case, folder: Path) -> ValidationResult:
     """Validate a case in a folder of its own, with its links."""
     base = folder / "job"
-    for name in ("src", "work"):
+    for name in ("src", "area"):
         (base / name).mkdir(parents=True)
     for name, target in case.get("links", {}).items():
         (base / name).symlink_to(target)
