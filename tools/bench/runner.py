@@ -129,6 +129,7 @@ def take_sample(measure: Callable[[], Sample], limit_seconds: float) -> Sample:
         os.close(reader)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # nothing it started may disturb the next sample
+        os.kill(pid, signal.SIGKILL)  # it may not have come to making that group
         os.waitpid(pid, 0)
     if answer is None:
         raise RowError(f"took longer than {limit_seconds:g} s")
