@@ -75,6 +75,10 @@ JOBSPEC_DEPTH_MAX = 32
 CHAIN_LINE_BYTES_MAX = 4096
 """Longest record of the chain of runs, in bytes: run id, digests and times take less than 600."""
 
+KEPT_OUTPUT_BYTES_MAX = 256 << 20
+"""Most bytes of each output stream of a step that are kept with a run: more than anybody reads, and less than
+would fill a disk while nobody looks."""
+
 STEP_GRACE_SECONDS = 2.0
 """How long a step may live on after it was asked to end because its time was over, in seconds."""
 

@@ -9,36 +9,19 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
 from catfs.clock import system_clock
-from catfs.durable import write_fully
-from catfs.errors import MachineError
 from catfs.overlay import View
 from catfs.overlay.transports import Transport
 from catfs.runtime.launch import Child
 from catfs.runtime.stopping import heeded_signals
+from catfs.runtime.streams import Stream, check_kept, copy_stream
 
 UNMOUNT_SECONDS = 5.0
 """How long the kernel may take to take the mount down once the command has ended. Longer means that
 processes of the command live on; they are cut off then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """One output stream of a command.
-
-    Args:
-        pipe: Read end of the pipe that the command writes to; it is closed at the end.
-        terminal: Descriptor to which everything is passed on, or None.
-        keep: File in which everything is kept.
-    """
-
-    pipe: int
-    terminal: int | None
-    keep: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +95,7 @@ async def execute(
         nursery.cancel_scope.cancel()
     problem = child.problem() if status else None
     child.close()
-    if lost:
-        raise MachineError(
-            f"what the command printed cannot be kept: {lost[0].strerror}; nothing was committed",
-            hint="make room in the workspace and run again",
-        )
+    check_kept(lost)
     # Whoever asks a run to end wants no commit, also when the command takes that for a success.
     return Ended(status or stop.status, problem, patience.cancelled_caught, started, system_clock())
 
@@ -150,27 +129,6 @@ async def _forward_signals(pid: int, stop: Stop) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL if stop.status else number)
             stop.status = stop.status or 128 + number
-
-
-async def copy_stream(stream: Stream, lost: list[OSError]) -> None:
-    """Pass a stream on and keep it. A terminal that goes away does not end the command, nor a full disk."""
-    terminal = stream.terminal
-    kept = os.open(stream.keep, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        async with trio.lowlevel.FdStream(stream.pipe) as source:
-            async for block in source:
-                try:
-                    if not lost:
-                        write_fully(kept, block)
-                except OSError as error:
-                    lost.append(error)
-                if terminal is not None:
-                    try:
-                        await trio.to_thread.run_sync(write_fully, terminal, block)
-                    except OSError:
-                        terminal = None
-    finally:
-        os.close(kept)
 
 
 async def call_often(tick: Callable[[], None]) -> None:

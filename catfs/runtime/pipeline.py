@@ -21,9 +21,10 @@ from catfs.errors import MachineError
 from catfs.limits import STEP_GRACE_SECONDS
 from catfs.overlay import View
 from catfs.overlay.transports import Transport
-from catfs.runtime.execute import UNMOUNT_SECONDS, Stop, Stream, call_often, copy_stream, wait_for
+from catfs.runtime.execute import UNMOUNT_SECONDS, Stop, call_often, wait_for
 from catfs.runtime.launch import Child
 from catfs.runtime.stopping import heeded_signals
+from catfs.runtime.streams import Stream, check_kept, copy_stream
 
 TIMED_OUT = 124
 """Exit status of a step that was ended because its time was over, as of timeout(1)."""
@@ -201,11 +202,7 @@ class _Work:
             status, problem, timed_out = await self._wait(min(own, deadline))
             ended = system_clock()
             copiers.cancel_scope.deadline = trio.current_time() + _OUTPUT_SECONDS
-        if lost:
-            raise MachineError(
-                f"what the command printed cannot be kept: {lost[0].strerror}; nothing was committed",
-                hint="make room in the workspace and run again",
-            )
+        check_kept(lost)
         self._pipeline.check(status, problem)
         # Whoever asks a run to end wants no commit, also when the step takes that for a success.
         final = TIMED_OUT if timed_out else status or self.stop.status

@@ -22,13 +22,14 @@ from catfs.records import Stream as StreamFacts
 from catfs.records.run_files import step_file
 from catfs.runtime.confinement import Confinement
 from catfs.runtime.criteria import check_outputs
-from catfs.runtime.execute import Stream, execute
+from catfs.runtime.execute import execute
 from catfs.runtime.launch import Mounts, launch, launch_command
 from catfs.runtime.phases import Phases
 from catfs.runtime.pipeline import Pipeline, PlannedStep, StepEnd, execute_pipeline
 from catfs.runtime.request import Job, RunRequest
 from catfs.runtime.session import Session
 from catfs.runtime.step_runner import run_steps
+from catfs.runtime.streams import Stream
 from catfs.runtime.workspace import Workspace
 
 _REPORT: Final = "wall.json"

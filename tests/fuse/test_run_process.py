@@ -83,15 +83,16 @@ def test_large_output_does_not_block(project: Project) -> None:
     assert result.stderr.count("e") >= 1_000_000
 
 
-def test_reader_that_goes_away_does_not_stop_the_run(project: Project) -> None:
-    """When nobody reads the output any more the command ends as usual and its output is committed."""
-    script = "seq 1000000; echo done > output"
-    line = f"'{CATFS}' run --output output -- sh -c '{script}' | head -n 1; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("steps", [False, True])
+def test_reader_that_goes_away_ends_the_command_as_outside(project: Project, steps: bool) -> None:
+    """`catfs run -- yes | head -1` ends: the command gets SIGPIPE, and what failed commits nothing."""
+    command = "--step 'print::yes'" if steps else "-- yes"
+    line = f"'{CATFS}' run --output output {command} | head -n 1; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(
         ["bash", "-c", line], cwd=project.path, capture_output=True, timeout=TIMEOUT_SECONDS, check=True
     )
-    assert ended.stdout == b"1\n0\n"
-    assert (project.path / "output").read_text() == "done\n"
+    assert ended.stdout == b"y\n141\n"
+    assert project.last_run().proof().outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
