@@ -12,7 +12,7 @@ from tests.tidy.sources import Function, Source
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("records",),
     ("merkle", "store"),
-    ("overlay", "proof", "commit", "ledger", "spectral"),
+    ("overlay", "proof", "commit", "ledger", "spectral", "forensics"),
     ("runtime",),
     ("cli", "agents", "truth"),
 )
