@@ -65,6 +65,10 @@ PROCESS_ARGUMENTS_SECONDS = 0.05
 """Longest wait for the arguments of a process, in seconds. Reading them takes microseconds, unless the
 process waits for the server itself; then it must be answered first."""
 
+PROCESS_ANCESTORS_MAX = 64
+"""Most ancestors of a process that are described before its first change: far more than builds nest, and
+little enough that one change never waits for long."""
+
 JOBSPEC_BYTES_MAX = 1 << 20
 """Largest job specification that is read, in bytes: a thousand steps of a thousand bytes; whoever needs more
 puts it into a script."""

@@ -8,6 +8,9 @@ tells both.
 A change may come after the process behind it has ended, since a child writes on through what its
 parent opened. What was said of a process while it ran stays true then, and nothing replaces it.
 
+Who led to a change is asked at the same moment: most shells and drivers change nothing themselves, and
+when the log is read they are gone.
+
 The arguments of a process are read from its memory, under the lock that its own mmap and munmap
 take. A process that unmaps a changed file holds that lock while it waits for this very server, so
 the server must never wait for the arguments without end.
@@ -19,7 +22,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from catfs.limits import PROCESS_ARGUMENTS_SECONDS, PROCESS_DESCRIPTORS_MAX
+from catfs.limits import PROCESS_ANCESTORS_MAX, PROCESS_ARGUMENTS_SECONDS, PROCESS_DESCRIPTORS_MAX
 
 _START_TIME, _CODE_START, _STACK_START, _PARENT = 19, 23, 25, 1
 """Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""
@@ -65,6 +68,7 @@ class Processes:
 
     def __init__(self, proc: str = "/proc") -> None:
         self._proc = proc
+        self._own_pid = os.getpid()
         self._open: OrderedDict[int, int] = OrderedDict()
         self._said: OrderedDict[int, _Signature] = OrderedDict()
 
@@ -101,6 +105,26 @@ class Processes:
         if len(self._said) > _SAID_MAX:
             self._said.popitem(last=False)
         return self._facts(pid, fields) if fields else ProcessFacts(pid)
+
+    def ancestors_news(self, facts: ProcessFacts) -> list[ProcessFacts]:
+        """Say who led to a process, as far as that was not said before.
+
+        Args:
+            facts: What `news` gave for it.
+
+        Returns:
+            Its parent, the parent of that, and so on, up to the first one that is known already, to this
+            very server, or to where everything begins.
+        """
+        found: list[ProcessFacts] = []
+        pid = 0 if facts.process == self._own_pid else facts.parent
+        while pid > 1 and pid != self._own_pid and len(found) < PROCESS_ANCESTORS_MAX:
+            ancestor = self.news(pid)
+            if ancestor is None or not ancestor.start:
+                break
+            found.append(ancestor)
+            pid = ancestor.parent
+        return found
 
     def _look(self, pid: int) -> list[bytes]:
         """Give the fields of a process, and keep its descriptor as long as it lives; none when it is gone."""

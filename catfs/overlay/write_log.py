@@ -61,10 +61,11 @@ class WriteLog:
         self.sequence = sequence
 
     def append(self, op: str, place: Place, ino: int, actor: Actor, now: int, details: Details) -> None:
-        """Note one change; the process behind it is described first when it is new."""
+        """Note one change; the process behind it is described first when it is new, after its ancestors."""
         facts = self._processes.news(actor.pid)
         if facts is not None:
-            self._add({"op": "process", "t": now, **self._process_fields(facts)})
+            for described in (*reversed(self._processes.ancestors_news(facts)), facts):
+                self._add({"op": "process", "t": now, **self._process_fields(described)})
         record: dict[str, object] = {"op": op, "t": now}
         if place.domain:
             record["domain"] = place.domain

@@ -32,12 +32,14 @@ class FakeProc:
         self.folder = folder
         self.processes = Processes(str(folder))
 
-    def put(self, pid: int, start: int = 100, code: int = 4096, argv: bytes = b"cc\0-c\0") -> None:
+    def put(
+        self, pid: int, start: int = 100, code: int = 4096, argv: bytes = b"cc\0-c\0", parent: int = 5
+    ) -> None:
         """Let a process be there, in place of what had its id."""
         base = self.folder / str(pid)
         base.mkdir(exist_ok=True)
         numbers = [b"0"] * 49
-        numbers[0], numbers[1], numbers[19] = b"R", b"5", b"%d" % start
+        numbers[0], numbers[1], numbers[19] = b"R", b"%d" % parent, b"%d" % start
         numbers[23], numbers[25] = b"%d" % code, b"77"
         text = b"%d (c) c (x) " % pid + b" ".join(numbers) + b"\n"
         (base / "stat").write_bytes(text)
@@ -122,6 +124,40 @@ def test_a_process_that_was_gone_before_anyone_looked_has_its_id_only(proc: Fake
     facts = proc.processes.news(42)
     assert facts is not None
     assert facts.exe == b"/bin/cc"
+
+
+def _ancestors(proc: FakeProc, pid: int) -> list[int]:
+    """Describe a process and give the ids of the ancestors that are described with it."""
+    facts = proc.processes.news(pid)
+    assert facts is not None
+    return [ancestor.pid for ancestor in proc.processes.ancestors_news(facts)]
+
+
+def test_ancestors_are_described_once(proc: FakeProc) -> None:
+    """From the parent up, to the first that was described before or to the first process of all."""
+    for pid, parent in ((20, 1), (21, 20), (22, 21), (23, 21)):
+        proc.put(pid, parent=parent)
+    assert _ancestors(proc, 22) == [21, 20]
+    assert _ancestors(proc, 23) == []
+    proc.put(21, code=8192, argv=b"sh\0", parent=20)
+    proc.put(24, parent=21)
+    assert _ancestors(proc, 24) == [21]
+
+
+def test_ancestors_end_at_the_server_and_at_one_that_is_gone(proc: FakeProc) -> None:
+    """The server is no part of what it watches, and of a parent that has ended nothing is known."""
+    proc.put(os.getpid(), parent=1)
+    proc.put(30, parent=os.getpid())
+    assert _ancestors(proc, 30) == []
+    proc.put(31, parent=40)
+    assert _ancestors(proc, 31) == []
+
+
+def test_ancestors_that_lead_back_to_each_other_end(proc: FakeProc) -> None:
+    """Ids that were given away while somebody looked make no endless chain."""
+    proc.put(50, parent=51)
+    proc.put(51, parent=50)
+    assert _ancestors(proc, 50) == [51]
 
 
 def test_more_processes_than_descriptors_are_not_described_twice(proc: FakeProc) -> None:
