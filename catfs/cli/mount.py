@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import add_json, add_paths, path_argument, say_recoveries
+from catfs.cli.words import add_history, add_json, add_paths, path_argument, say_recoveries
 from catfs.errors import printable
 from catfs.records import Confine, Leftovers, put_bytes
 from catfs.runtime.mounted import Mounted, start_mount
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="stay until the mount ends; a signal unmounts, and the session can be resumed",
     )
+    add_history(parser)
     add_json(parser)
 
 
@@ -66,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         transport=arguments.transport,
         cwd=Path.cwd(),
         argv=tuple(sys.argv[1:]),
+        history=arguments.history,
     )
 
     def say(mounted: Mounted) -> None:

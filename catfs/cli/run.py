@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from catfs.cli.output import Progress, human_bytes, print_json, tell
-from catfs.cli.words import add_json, add_paths, path_argument, say_conclusion, say_recoveries
+from catfs.cli.words import add_history, add_json, add_paths, path_argument, say_conclusion, say_recoveries
 from catfs.errors import UsageError
 from catfs.records.job import Confine, Leftovers
 from catfs.runtime.request import RunRequest, StepRequest
@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transport", choices=sorted(TRANSPORTS), default="auto", help="what serves the view (default: auto)"
     )
+    add_history(parser)
     add_json(parser, "print the proof as JSON; what the command prints goes to stderr")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND", help=argparse.SUPPRESS)
 
@@ -163,6 +164,7 @@ def command_request(arguments: argparse.Namespace) -> RunRequest:
         steps=tuple(parse_step(word, arguments.step_timeout) for word in arguments.step),
         keep_going=arguments.keep_going,
         network=arguments.net == "on",
+        history=arguments.history,
     )
     if arguments.step_timeout is not None and words:
         request = replace(

@@ -93,6 +93,15 @@ def _kind_word(entry: Entry) -> str:
     return entry.kind.value.replace("_", " ")
 
 
+def add_history(parser: argparse.ArgumentParser) -> None:
+    """Declare `--history`."""
+    parser.add_argument(
+        "--history",
+        action="store_true",
+        help="keep all that is ever written, so that every version can be had later",
+    )
+
+
 def plain(name: str) -> str:
     """Give a name that came from a file name in a form that every terminal and every JSON text can hold."""
     return printable(os.fsencode(name))

@@ -14,6 +14,8 @@ from catfs.errors import FormatError, UsageError
 from catfs.ledger.log_file import LogFile
 from catfs.records import (
     DOMAIN_ROOTS_FILE,
+    HISTORY_DATA_FILE,
+    HISTORY_FILE,
     JOBSPEC_FILE,
     OUTPUTS_FILE,
     POST_MANIFEST_FILE,
@@ -24,6 +26,7 @@ from catfs.records import (
     STATUS_FILE,
     WRITE_LOG_FILE,
     DomainRoots,
+    History,
     JobSpec,
     Manifest,
     Outputs,
@@ -151,6 +154,19 @@ class RunReader:
     def domain_roots(self) -> DomainRoots:
         """Give the Merkle roots."""
         return self._read(DOMAIN_ROOTS_FILE, DomainRoots.from_dict)
+
+    def history(self) -> History | None:
+        """Give what it keeps of its history; None when it keeps none."""
+        return self._read(HISTORY_FILE, History.from_dict) if self.has(HISTORY_FILE) else None
+
+    @property
+    def history_data(self) -> Path:
+        """Where the data of its history is, unless it was removed."""
+        return self.folder / HISTORY_DATA_FILE
+
+    def has(self, name: str) -> bool:
+        """Say whether it has a file."""
+        return (self.folder / name).is_file()
 
     def step(self, index: int) -> StepResult:
         """Give how a step went.

@@ -19,6 +19,7 @@ from catfs.errors import FormatError, UsageError, printable
 from catfs.limits import HASH_CHUNK_BYTES
 from catfs.merkle import LogTree
 from catfs.records import (
+    HISTORY_DATA_FILE,
     PROOF_FILE,
     WRITE_LOG_FILE,
     FileRecord,
@@ -133,6 +134,38 @@ class RunWriter:
                 size += len(chunk)
         self._files[name] = Digest(hasher.digest())
         return size, self._files[name]
+
+    def add_history(self, source: Path, *, linked: bool) -> tuple[int, Digest]:
+        """Bring the data of a history into the folder, durably. The proof does not list it.
+
+        Args:
+            source: The data file of the session, which is on the same file system.
+            linked: Whether the file itself becomes part of the folder: nobody writes to it any more.
+
+        Returns:
+            Its size in bytes, and its SHA-256.
+
+        Raises:
+            FileExistsError: when it was added already.
+            OSError: when it cannot be read or written.
+        """
+        size, hasher = 0, hashlib.sha256()
+        if linked:
+            os.link(source, HISTORY_DATA_FILE, dst_dir_fd=self._descriptor)
+            target = os.open(HISTORY_DATA_FILE, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        else:
+            target = os.open(HISTORY_DATA_FILE, _NEW_FILE, 0o600, dir_fd=self._descriptor)
+        try:
+            with open(source, "rb", buffering=0) as stream:
+                while chunk := stream.read(HASH_CHUNK_BYTES):
+                    if not linked:
+                        write_fully(target, chunk)
+                    hasher.update(chunk)
+                    size += len(chunk)
+            os.fsync(target)
+        finally:
+            os.close(target)
+        return size, Digest(hasher.digest())
 
     def add_log(self, source: Path) -> LogSummary:
         """Compress the write log of a session into the folder.

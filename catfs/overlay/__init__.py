@@ -1,8 +1,8 @@
 """The overlay: a copy-on-write view of real directories, its write log, and the ways to serve it.
 
 `view` holds the rules, `lower` the real files, `data_file` the new bytes, `write_log` the trace;
-`fold` turns the view into a tree, `replay` makes the view again from the log, and `transports` carry
-kernel requests to it.
+`fold` turns the view into a tree, `replay` makes the view again from the log, `undoing` says which records
+count, and `transports` carry kernel requests to it.
 """
 
 from catfs.overlay.data_file import DataFile
@@ -12,6 +12,7 @@ from catfs.overlay.processes import Processes
 from catfs.overlay.replay import ReplayClock, ReplayError, replay
 from catfs.overlay.state import Domain
 from catfs.overlay.trace import NoTrace, Trace
+from catfs.overlay.undoing import Undo, Undone
 from catfs.overlay.view import View
 from catfs.overlay.write_log import WriteLog
 
@@ -27,6 +28,8 @@ __all__ = [
     "ReplayClock",
     "ReplayError",
     "Trace",
+    "Undo",
+    "Undone",
     "View",
     "WriteLog",
     "fold",

@@ -2,7 +2,8 @@
 
 New bytes are appended, so that writes that follow each other in a file of the view follow each
 other here too. Bytes that are overwritten while they still belong to one file are replaced in
-place, so that a database rewriting its pages does not grow the data file without end.
+place, so that a database rewriting its pages does not grow the data file without end; unless the
+session keeps its history, in which no byte that was ever written changes or goes.
 """
 
 import os
@@ -45,11 +46,20 @@ class DataFile:
         descriptor: Opened for reading and writing; the caller closes it.
         size: Bytes that are already in use, for a session that continues.
         on_lost: Called once when the system could not make it durable.
+        keeps_all: Whether overwritten and dropped bytes stay, so that every version can be had later.
     """
 
-    def __init__(self, descriptor: int, size: int = 0, on_lost: Callable[[], None] = no_word) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        size: int = 0,
+        on_lost: Callable[[], None] = no_word,
+        *,
+        keeps_all: bool = False,
+    ) -> None:
         self.descriptor = descriptor
         self.size = size
+        self.keeps_all = keeps_all
         self._on_lost = on_lost
         self._problem: OSError | None = None
 

@@ -120,7 +120,7 @@ class Files(ViewState):
         if not length:
             return 0
         position = None if node.extents is None else node.extents.data_position(offset, length)
-        if position is None or self.shared.overlaps(position, length):
+        if position is None or self.data.keeps_all or self.shared.overlaps(position, length):
             position = self.data.append(data)
         else:
             self.data.write(position, data)
@@ -205,7 +205,7 @@ class Files(ViewState):
 
     def discard_content(self, node: Node) -> None:
         """Give the space of a dropped file back, where it is worth a system call."""
-        if not isinstance(node, File) or node.extents is None:
+        if not isinstance(node, File) or node.extents is None or self.data.keeps_all:
             return
         for _, piece in node.extents.ranges():
             if (

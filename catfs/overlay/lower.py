@@ -68,6 +68,26 @@ def lower_stat_of(result: os.stat_result) -> LowerStat:
     )
 
 
+def origin_at(lower: Lower, domain: int, path: bytes) -> Origin | None:
+    """Give what is at a path of a lower now, or None.
+
+    Args:
+        lower: The lower.
+        domain: Index of its domain.
+        path: Relative to the domain.
+
+    Raises:
+        OSError: as `Lower.stat`.
+    """
+    origin = Origin(None, b"", lower.root(), domain)
+    for name in path.split(b"/") if path else ():
+        lower_stat = lower.stat(Origin(origin, name, origin.lower_stat, domain))
+        if lower_stat is None:
+            return None
+        origin = Origin(origin, name, lower_stat, domain)
+    return origin
+
+
 class DescriptorCache:
     """Open descriptors by origin, the least recently used closed when there are too many.
 

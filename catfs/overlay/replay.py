@@ -36,7 +36,7 @@ def replay(records: Iterable[Record], view: View) -> list[WriteRecord]:
     """Apply the records of a log, in order, to a fresh view of the same lower.
 
     Args:
-        records: The records, from the first.
+        records: The records that count, from the first; `Undone.counting` leaves out the others.
         view: A view whose trace takes nothing down and whose clock is `ReplayClock.now`.
 
     Returns:
@@ -232,6 +232,10 @@ class _Player:
 
     def _removexattr(self, record: WriteRecord) -> None:
         self._view.removexattr(self._known(record), record.text("name"), self._actor(record))
+
+    def _undo(self, record: WriteRecord) -> None:
+        """Refuse what only makes sense for a whole log: `Undone` leaves these records out."""
+        raise ReplayError(record, "the records that it takes back are among the ones before it")
 
     def _known(self, record: WriteRecord) -> int:
         return self._node(record).ino

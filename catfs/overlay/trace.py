@@ -34,6 +34,7 @@ class Details(TypedDict, total=False):
     flags: int
     data: int
     ino2: int
+    first: int
     name: bytes
     value: bytes
     digest: bytes

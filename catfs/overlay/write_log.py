@@ -90,6 +90,23 @@ class WriteLog:
             with contextlib.suppress(OSError):  # the change is made: its record waits for the next flush
                 self.flush()
 
+    def undo(self, first: int, actor: Actor, now: int) -> None:
+        """Take back every record from one on, durably. The view stays as it is: it has to be made again.
+
+        The record is one line, so whoever is killed meanwhile leaves it whole or not at all.
+
+        Args:
+            first: The first record that does not count any more.
+            actor: Who wants that.
+            now: Time of day, in nanoseconds.
+
+        Raises:
+            OSError: as `sync`.
+        """
+        details: Details = {"first": first}
+        self.append("undo", Place(0, b""), SESSION_INODE, actor, now, details)
+        self.sync()
+
     def flush(self) -> None:
         """Bring every record so far to the file.
 

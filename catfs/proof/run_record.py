@@ -9,6 +9,7 @@ from catfs.digest import Digest
 from catfs.errors import CatfsError, ExitStatus, FormatError, printable
 from catfs.records import (
     DOMAIN_ROOTS_FILE,
+    HISTORY_FILE,
     JOBSPEC_FILE,
     LEDGER_FILE,
     OUTPUTS_FILE,
@@ -19,6 +20,7 @@ from catfs.records import (
     RUN_INFO_FILE,
     STATUS_FILE,
     DomainRoots,
+    History,
     JobSpec,
     LedgerRecord,
     Manifest,
@@ -89,6 +91,7 @@ class RunRecord:
         status: STATUS.json.
         results: steps/NN.json of the steps that ran, in order.
         ledger: LEDGER.json; None in runs from before there was one.
+        history: HISTORY.json; None in runs that keep none.
     """
 
     proof: Proof
@@ -102,6 +105,7 @@ class RunRecord:
     status: Status
     results: tuple[StepResult, ...]
     ledger: LedgerRecord | None = None
+    history: History | None = None
 
     @property
     def command_status(self) -> int:
@@ -138,15 +142,21 @@ class RunRecord:
             OUTPUTS_FILE: self.outputs.run_id,
             DOMAIN_ROOTS_FILE: self.roots.run_id,
             STATUS_FILE: self.status.run_id,
-        } | ({} if self.ledger is None else {LEDGER_FILE: self.ledger.run_id})
+        } | {
+            name: record.run_id
+            for name, record in ((LEDGER_FILE, self.ledger), (HISTORY_FILE, self.history))
+            if record is not None
+        }
 
     def _domains(self) -> dict[str, tuple[bytes, ...]]:
+        kept = {} if self.history is None else {HISTORY_FILE: self.history.domains}
         return {
             PROOF_FILE: tuple(domain.roots.path for domain in self.proof.domains),
             PRE_MANIFEST_FILE: tuple(domain.path for domain in self.pre.domains),
             POST_MANIFEST_FILE: tuple(domain.path for domain in self.post.domains),
             RESTORE_DIFF_FILE: tuple(domain.path for domain in self.difference.domains),
             DOMAIN_ROOTS_FILE: tuple(domain.path for domain in self.roots.domains),
+            **{name: tuple(domain.path for domain in domains) for name, domains in kept.items()},
         }
 
     def _step_disagreements(self) -> Iterator[VerificationError]:
@@ -215,6 +225,7 @@ def decode_run(files: Mapping[str, bytes], proof: Proof) -> RunRecord:
         status=_decode_valid(files, STATUS_FILE, Status.from_dict),
         results=_decode_steps(files),
         ledger=_decode_valid(files, LEDGER_FILE, LedgerRecord.from_dict) if LEDGER_FILE in files else None,
+        history=_decode_valid(files, HISTORY_FILE, History.from_dict) if HISTORY_FILE in files else None,
     )
 
 

@@ -27,6 +27,7 @@ from catfs.proof.prove import DomainEvidence, Evidence, Verdict, prove
 from catfs.proof.run_record import RunRecord, VerificationError, decode_proof, decode_run
 from catfs.records import (
     DOMAIN_ROOTS_FILE,
+    HISTORY_DATA_FILE,
     OUTPUTS_FILE,
     POST_MANIFEST_FILE,
     PRE_MANIFEST_FILE,
@@ -95,7 +96,8 @@ def verify_run(files: Mapping[str, bytes]) -> list[VerifyStep]:
 
     What stays with the caller: to know the proof's digest from a source it trusts, for whoever makes up a
     whole consistent folder is not found out from that folder alone; to compare the post manifest with
-    the domain, if it still has it; to compare the run id with the name of the folder. That the log
+    the domain, if it still has it; to compare the run id with the name of the folder, and the data of a
+    history, which may have been removed, with the digest in its record. That the log
     leads to the view was checked when the run ended: it needs the content, which is not in the folder.
 
     Args:
@@ -182,7 +184,7 @@ def _verify(files: Mapping[str, bytes], steps: _Steps) -> None:
 
 
 def _check_files(files: Mapping[str, bytes], proof: Proof) -> Iterator[VerificationError]:
-    present = set(files) - {PROOF_FILE}
+    present = set(files) - {PROOF_FILE, HISTORY_DATA_FILE}
     for name in sorted(REQUIRED_FILES - proof.files.keys()):
         yield VerificationError(PROOF_FILE, f"the list of files, {name}", "a digest", "nothing")
     for name, expected in sorted(proof.files.items()):

@@ -9,6 +9,7 @@ from catfs.records.change import Change, ChangeKind
 from catfs.records.difference import DomainDifference, RestoreDiff, listed_change
 from catfs.records.entry import Entry, Kind, kind_of_mode
 from catfs.records.fields import listed_entry, put_bytes, put_bytes_list
+from catfs.records.history import DomainHistory, HardLinkGroup, History, KeptOriginal
 from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
 from catfs.records.ledger_record import Decision, LedgerRecord, RunPhase, StepNote
 from catfs.records.manifest import DomainManifest, Manifest, Moment, Row, walk_key
@@ -26,6 +27,8 @@ from catfs.records.roots import DomainRoot, DomainRoots
 from catfs.records.run import Outcome, Phase, RunInfo, Status, StepResult, Stream
 from catfs.records.run_files import (
     DOMAIN_ROOTS_FILE,
+    HISTORY_DATA_FILE,
+    HISTORY_FILE,
     JOBSPEC_FILE,
     LEDGER_FILE,
     OUTPUTS_FILE,
@@ -47,6 +50,8 @@ from catfs.records.timestamp import format_time, parse_time
 __all__ = [
     "DOMAIN_ROOTS_FILE",
     "EXCLUDED_METADATA",
+    "HISTORY_DATA_FILE",
+    "HISTORY_FILE",
     "JOBSPEC_FILE",
     "LEDGER_FILE",
     "OUTPUTS_FILE",
@@ -64,14 +69,18 @@ __all__ = [
     "Confine",
     "Decision",
     "DomainDifference",
+    "DomainHistory",
     "DomainManifest",
     "DomainProof",
     "DomainRoot",
     "DomainRoots",
     "Entry",
     "FileRecord",
+    "HardLinkGroup",
+    "History",
     "JobSpec",
     "JobStep",
+    "KeptOriginal",
     "Kind",
     "LedgerRecord",
     "Leftovers",

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from catfs.errors import FormatError
 from catfs.records.canonical import canonical_bytes
 from catfs.records.difference import RESTORE_DIFF_SCHEMA
+from catfs.records.history import HISTORY_SCHEMA
 from catfs.records.job import JOBSPEC_SCHEMA
 from catfs.records.ledger_record import LEDGER_SCHEMA
 from catfs.records.manifest import MANIFEST_SCHEMA
@@ -25,7 +26,11 @@ DOMAIN_ROOTS_FILE: Final = "DOMAIN_ROOTS.json"
 STATUS_FILE: Final = "STATUS.json"
 WRITE_LOG_FILE: Final = "WRITE_LOG.jsonl.zst"
 LEDGER_FILE: Final = "LEDGER.json"
+HISTORY_FILE: Final = "HISTORY.json"
 PROOF_FILE: Final = "PROOF.json"
+
+HISTORY_DATA_FILE: Final = "HISTORY.data"
+"""The bytes of a run with history. No proof lists it, so it may be removed: HISTORY.json has its digest."""
 
 STEPS_FOLDER: Final = "steps"
 
@@ -39,13 +44,14 @@ SCHEMA_OF_FILE: Final[Mapping[str, str]] = {
     DOMAIN_ROOTS_FILE: DOMAIN_ROOTS_SCHEMA,
     STATUS_FILE: STATUS_SCHEMA,
     LEDGER_FILE: LEDGER_SCHEMA,
+    HISTORY_FILE: HISTORY_SCHEMA,
     PROOF_FILE: PROOF_SCHEMA,
 }
 """File to the schema of its record; steps have their own names."""
 
-REQUIRED_FILES: Final = frozenset(SCHEMA_OF_FILE) - {PROOF_FILE, LEDGER_FILE} | {WRITE_LOG_FILE}
-"""What a proof must list, whatever the run did; results of steps come on top. Runs that were recorded before
-there was a ledger in one record have none."""
+REQUIRED_FILES: Final = frozenset(SCHEMA_OF_FILE) - {PROOF_FILE, LEDGER_FILE, HISTORY_FILE} | {WRITE_LOG_FILE}
+"""What a proof must list, whatever the run did; results of steps come on top, and the history where it was to
+be kept. Runs that were recorded before there was a ledger in one record have none."""
 
 _STEP_FILE = re.compile(r"steps/(\d{2,6})\.(json|stdout|stderr)", re.ASCII)
 

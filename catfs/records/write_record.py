@@ -28,6 +28,7 @@ OPERATIONS = frozenset(
         "base",
         "content",
         "sync",
+        "undo",
     }
 )
 """Every operation on a path. The records of processes have the operation `process`."""
@@ -46,6 +47,7 @@ _NUMBERS = {
     "flags",
     "data",
     "ino2",
+    "first",
 }
 _SIGNED = {"atime", "mtime", "ctime"}
 _BYTES = {"path2", "name", "value", "digest"}

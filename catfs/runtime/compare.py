@@ -1,8 +1,8 @@
 """Comparing two runs: equal but for times and ids, or where they differ.
 
 Left out are times, ids of runs, sessions and processes, and the digests of files that hold such; what those
-files say is compared instead. The write log is left out, for programs choose the names of their temporary
-files by chance: what it leads to, the roots of every view, is compared.
+files say is compared instead. Write log and history are left out, for programs choose the names of their
+temporary files by chance: what the log leads to, the roots of every view, is compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,14 @@ from typing import Final
 from catfs.digest import Digest
 from catfs.errors import FormatError
 from catfs.ledger import RunReader
-from catfs.records import PROOF_FILE, WRITE_LOG_FILE, parse_canonical, schema_of
+from catfs.records import (
+    HISTORY_DATA_FILE,
+    HISTORY_FILE,
+    PROOF_FILE,
+    WRITE_LOG_FILE,
+    parse_canonical,
+    schema_of,
+)
 from catfs.records.ledger_record import REFERENCED_FILES
 from catfs.records.validation import pointer_of
 
@@ -24,6 +31,7 @@ _LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
     PROOF_FILE: frozenset({"/created", "/digest", "/files", "/log", "/rechecked_paths"}),
     "LEDGER.json": frozenset(f"/{key}/digest" for key in REFERENCED_FILES),
 }
+_NOT_COMPARED: Final = frozenset({WRITE_LOG_FILE, HISTORY_FILE, HISTORY_DATA_FILE})
 _TIMES: Final = frozenset({"started", "ended", "time"})
 
 
@@ -66,7 +74,7 @@ def compare_runs(first: RunReader, second: RunReader) -> list[RunDifference]:
 def _differences(first: RunReader, second: RunReader) -> Iterator[RunDifference]:
     files = first.files, second.files
     for name in sorted(set(files[0]) | set(files[1])):
-        if name == WRITE_LOG_FILE:
+        if name in _NOT_COMPARED:
             continue
         if name not in files[0] or name not in files[1]:
             there = ["is there" if name in side else "is not there" for side in files]

@@ -68,6 +68,7 @@ from catfs.records.run_files import (
     step_file,
 )
 from catfs.runtime.chained import append_run
+from catfs.runtime.keeping import HistoryKeeper
 from catfs.runtime.outputs import ViewOutputs
 from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job
@@ -192,13 +193,16 @@ def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:
     changes = sum(len(domain.changes) for domain in examination.evidence.domains)
     phases.decide(RunPhase.POST_SNAPSHOT, f"found {counted(changes, 'change')}", _roots_text(examination))
     notes: tuple[Note, ...] = ()
+    keeper = HistoryKeeper(session)
+    if examination.verdict.commits:
+        keeper.keep_originals([split.declared for split in examination.verdict.domains])
     with to_the_end():
         if examination.verdict.commits:
             with phases.phase("commit"):
                 examination, notes = _commit(session, examination, recording.workspace, job.spec.run_id)
         verdict = examination.verdict
         phases.decide(RunPhase.VERIFY, f"the outcome is {verdict.outcome.value}", verdict.sentence)
-        return _record(session, job, recording, examination, notes)
+        return _record(session, job, recording, examination, notes, keeper)
 
 
 def _commit(
@@ -250,6 +254,7 @@ def _record(
     recording: Recording,
     examination: Examination,
     notes: tuple[Note, ...],
+    keeper: HistoryKeeper,
 ) -> Conclusion:
     """Write the ledger of a run, its proof last."""
     writer = recording.writer
@@ -275,6 +280,7 @@ def _record(
     for step in recording.steps:
         writer.write_record(step_file(step.index, "json"), step)
     log = writer.add_log(session.log_path)
+    keeper.write(run_id, writer)
     writer.write_record(RUN_INFO_FILE, _run_info(job, session, recording))
     writer.write_record(STATUS_FILE, status_record(run_id, evidence, verdict, recording.phases.phases))
     recording.phases.decide(RunPhase.RECORD, f"recorded {counted(len(writer.files) + 1, 'file')}")

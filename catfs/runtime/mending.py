@@ -92,6 +92,15 @@ def started_of(folder: Path) -> int:
     return started
 
 
+def keeps_history(folder: Path) -> bool:
+    """Say whether a session keeps every byte that was ever written.
+
+    Raises:
+        FormatError, OSError: as `doubt_of`.
+    """
+    return _read_object(folder / "session.json").get("history") is True
+
+
 def note_lost(folder: Path, log_bytes: int) -> None:
     """Write down that the disk refused a sync, as well as such a disk allows.
 

@@ -185,7 +185,12 @@ class MountServer:
         """
         domain = self.job.declarations[0].path
         session = Session(
-            self.work.workspace, self.job.spec.run_id, self.job.declarations, "mount", resumed=self.resumed
+            self.work.workspace,
+            self.job.spec.run_id,
+            self.job.declarations,
+            "mount",
+            resumed=self.resumed,
+            history=self.job.plan.history,
         )
         with session:
             _keep_messages(session.folder)

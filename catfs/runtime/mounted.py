@@ -99,6 +99,11 @@ def start_mount(
     workspace = _workspace_of(request)
     on_recovery(recover(os.fsencode(workspace.folder)))
     dead, committed = _clear_way(workspace, Path(os.path.realpath(request.domains[0])), fresh=fresh)
+    if dead is not None and request.history and not dead.history:
+        raise UsageError(
+            f"the session {dead.identity} was begun without --history, and goes on without",
+            hint="leave the option out, or drop the session with --fresh",
+        )
     job = _resumed_job(dead, request) if dead is not None else resolve_request(request, workspace)
     transport = make_transport(request.transport)
     job = replace(job, spec=replace(job.spec, transport=transport.name))

@@ -54,6 +54,7 @@ class RunRequest:
         criteria: Outputs with what they must be.
         network: Whether a confined command may reach the network.
         declared: The job specification that this comes from, as it was given; None for a command line.
+        history: Whether every byte that is written is kept, so that every version can be had later.
     """
 
     arguments: tuple[str, ...]
@@ -74,6 +75,7 @@ class RunRequest:
     criteria: tuple[tuple[Path, OutputCriteria], ...] = ()
     network: bool = True
     declared: Mapping[str, object] | None = None
+    history: bool = False
 
     def all_steps(self) -> tuple[StepRequest, ...]:
         """Give the steps; a single command is one."""
@@ -93,6 +95,7 @@ class Plan:
         criteria: Outputs that must be something, which a last step checks.
         network: Whether the commands may reach the network.
         declared: The job specification as it was given, or None.
+        history: Whether every byte that is written is kept.
     """
 
     timeouts: tuple[float | None, ...] = ()
@@ -101,6 +104,7 @@ class Plan:
     criteria: tuple[DeclaredOutput, ...] = ()
     network: bool = True
     declared: Mapping[str, object] | None = None
+    history: bool = False
 
     @property
     def is_single(self) -> bool:
@@ -173,6 +177,7 @@ def _plan(request: RunRequest, domains: Sequence[Path]) -> Plan:
         ),
         network=request.network,
         declared=request.declared,
+        history=request.history,
     )
 
 

@@ -57,7 +57,9 @@ def run_command(
     with orderly_stop(), RunWriter(workspace.runs / job.spec.run_id) as writer:
         writer.write_record(JOBSPEC_FILE, job.spec)
         phases.decide(RunPhase.VALIDATE, "accepted the declaration", _declaration_text(job))
-        with Session(workspace, job.spec.run_id, job.declarations, "run") as session:
+        with Session(
+            workspace, job.spec.run_id, job.declarations, "run", history=job.plan.history
+        ) as session:
             phases.decide(RunPhase.SNAPSHOT, f"reading {counted(len(job.declarations), 'domain')}")
             work = Work(session, job, workspace, request, (output, errors), transport)
             with phases.phase("execute"):

@@ -28,6 +28,7 @@ from catfs.overlay import (
     NoTrace,
     Processes,
     ReplayClock,
+    Undone,
     View,
     WriteLog,
     fold,
@@ -44,7 +45,15 @@ from catfs.records.write_record import Record, WriteRecord
 from catfs.runtime.base import Base, forget_base, open_base
 from catfs.runtime.committed import note_commit
 from catfs.runtime.declaration import DomainDeclaration
-from catfs.runtime.mending import boot_id, doubt_of, mend_log, note_lost, started_of, trust_again
+from catfs.runtime.mending import (
+    boot_id,
+    doubt_of,
+    keeps_history,
+    mend_log,
+    note_lost,
+    started_of,
+    trust_again,
+)
 from catfs.runtime.seen import SeenLower
 from catfs.runtime.workspace import FOLDER, Workspace
 
@@ -83,6 +92,7 @@ class Session:
         resumed: Whether its folder is there already, left by a server that is gone.
         rebase: Whether a changed original is taken as the new base, where it changed nothing that this
             session changed too.
+        history: Whether it keeps every byte that was ever written; of a resumed one its folder says so.
 
     Raises:
         MachineError: when the folder cannot be made.
@@ -100,6 +110,7 @@ class Session:
         *,
         resumed: bool = False,
         rebase: bool = False,
+        history: bool = False,
     ) -> None:
         self.identity = identity
         self.declarations = tuple(declarations)
@@ -116,6 +127,7 @@ class Session:
         self._lowers: list[DirectoryLower] = []
         self._seen: list[SeenLower] = []
         self._started = started_of(self.folder) if resumed else system_clock()
+        self.history = keeps_history(self.folder) if resumed else history
         if not resumed:
             self._make_folder()
         self._take_lock(resumed=resumed)
@@ -132,7 +144,8 @@ class Session:
         self._data = self._open("data", os.O_RDWR)
         self._log = self._open("log.jsonl", os.O_WRONLY | os.O_APPEND)
         sequence = self._mend() if resumed else 0
-        data = DataFile(self._data, os.fstat(self._data).st_size, self._note_lost)
+        size = os.fstat(self._data).st_size
+        data = DataFile(self._data, size, self._note_lost, keeps_all=self.history)
         self._processes = Processes()
         buffer_bytes = 0 if kind == "mount" else LOG_BUFFER_BYTES
         redaction = Redaction(workspace.configuration().redact)
@@ -257,9 +270,12 @@ class Session:
     def _replayed(self, data: DataFile, *, durable: bool = False) -> View:
         """Make the view again from the lower and the log alone."""
         view = View(self._domains, data, NoTrace(), ReplayClock(), durable=durable)
+        name = self.log_path.name
         with self.log_path.open("rb") as stream:
-            lines = log_lines(stream, self.log_path.name)
-            replay(self._noting_bases(log_records(lines, self.log_path.name)), view)
+            undone = Undone.of_lines(log_lines(stream, name))
+            stream.seek(0)
+            records = self._noting_bases(log_records(log_lines(stream, name), name))
+            replay(undone.counting(records), view)
         return view
 
     def _noting_bases(self, records: Iterable[Record]) -> Iterator[Record]:
@@ -392,6 +408,7 @@ class Session:
             "pid": os.getpid(),
             "started": self._started,
             "boot": boot_id(),
+            "history": self.history,
         }
         put_bytes_list(facts, "domains", [os.fsencode(declaration.path) for declaration in self.declarations])
         return facts

@@ -37,6 +37,7 @@ class SessionFacts:
         started: When it began, in nanoseconds since 1970.
         domains: Its domains.
         live: Whether its server lives.
+        history: Whether it keeps every byte that was ever written.
     """
 
     identity: str
@@ -46,6 +47,7 @@ class SessionFacts:
     started: int
     domains: tuple[Path, ...]
     live: bool
+    history: bool = False
 
 
 def list_sessions(workspace: Workspace) -> Iterator[SessionFacts]:
@@ -81,16 +83,18 @@ def read_session(folder: Path) -> SessionFacts:
     live = is_locked(folder / "lock")
     path = folder / "session.json"
     try:
-        facts = Fields(orjson.loads(path.read_bytes()), path.name)
+        said = orjson.loads(path.read_bytes())
+        facts = Fields(said, path.name)
         kind, pid, started = facts.text("kind"), facts.number("pid"), facts.number("started")
         domains = tuple(map(_domain_path, facts.data_list("domains")))
+        history = said.get("history") is True
     except FileNotFoundError:
         return SessionFacts(folder.name, folder, "unknown", 0, 0, (), live)
     except (FormatError, orjson.JSONDecodeError) as error:
         raise FormatError(
             str(path), f"cannot be read back: {error}", hint="remove the session with `catfs doctor --fix`"
         ) from error
-    return SessionFacts(folder.name, folder, kind, pid, started, domains, live)
+    return SessionFacts(folder.name, folder, kind, pid, started, domains, live, history)
 
 
 def _domain_path(data: bytes) -> Path:

@@ -1,17 +1,21 @@
 """Verification of runs and path proofs as they lie on the disk: joins ledger and proof."""
 
 import functools
+import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError, printable
 from catfs.ledger import RunReader, find_run, list_runs
+from catfs.limits import HASH_CHUNK_BYTES
 from catfs.proof.run_record import VerificationError
 from catfs.proof.verify import VerifyStep, verify_run
+from catfs.records import HISTORY_DATA_FILE
 from catfs.runtime.drift import DomainDrift, find_drift
 from catfs.runtime.path_proofs import PathProofFile, read_path_proof
 from catfs.runtime.subject import check_word, find_finished_run
@@ -160,7 +164,25 @@ def _verify_folder(run: RunReader) -> VerifyReport:
         if stated != run.run_id:
             wrong = VerificationError("PROOF.json", "the run id", run.run_id, stated)
             steps[0] = replace(steps[0], errors=(wrong,))
+    if all(step.ok for step in steps):
+        steps[1] = replace(steps[1], errors=tuple(_check_history_data(run)))
     return VerifyReport(run.run_id, Verified.RUN, tuple(steps))
+
+
+def _check_history_data(run: RunReader) -> Iterator[VerificationError]:
+    """Compare the data of a history, unless it was removed, with what its record says of it."""
+    history = run.history()
+    if history is None or not run.history_data.exists():
+        return
+    size, hasher = 0, hashlib.sha256()
+    with run.history_data.open("rb", buffering=0) as stream:
+        while block := stream.read(HASH_CHUNK_BYTES):
+            size += len(block)
+            hasher.update(block)
+    got = Digest(hasher.digest())
+    if (size, got) != (history.size, history.digest):
+        expected, found = f"{history.size} bytes, {history.digest}", f"{size} bytes, {got}"
+        yield VerificationError(HISTORY_DATA_FILE, "the content", expected, found)
 
 
 def _verify_path_proof(path: Path, workspace: Workspace | None) -> VerifyReport:

@@ -25,7 +25,7 @@ WRITE: dict[str, Any] = {
 }
 PROCESS: dict[str, Any] = {"seq": 0, **LOG[0]}
 NUMBERS = {"mode": 1, "uid": 0, "gid": 0, "offset": 0, "length": 1, "data": 0, "flags": 0, "rdev": 259}
-NUMBERS |= {"size": 3, "mtime": -1, "ctime": 5}
+NUMBERS |= {"size": 3, "mtime": -1, "ctime": 5, "first": 0}
 
 
 def test_a_write_is_read() -> None:
