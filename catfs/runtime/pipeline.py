@@ -21,9 +21,8 @@ from catfs.errors import MachineError
 from catfs.limits import STEP_GRACE_SECONDS
 from catfs.overlay import View
 from catfs.overlay.transports import Transport
-from catfs.runtime.execute import UNMOUNT_SECONDS, Stop, call_often, wait_for
 from catfs.runtime.launch import Child
-from catfs.runtime.stopping import heeded_signals
+from catfs.runtime.serving import Serving, serving, wait_for
 from catfs.runtime.streams import Stream, check_kept, copy_stream
 
 TIMED_OUT = 124
@@ -122,45 +121,22 @@ async def execute_pipeline(
 
     If it is cancelled, the step is killed and the mount is gone.
     """
-    connection = child.receive_connection()
-    served = trio.Event()
-    async with trio.open_nursery() as nursery:
-        server = trio.CancelScope()
 
-        async def serve() -> None:
-            with server:
-                await transport.serve(view, connection)
-            served.set()
+    def forward(number: int) -> None:
+        _send_signal(child.channel, number)
 
-        nursery.start_soon(serve)
-        child.proceed()
-        work = _Work(child.channel, pipeline)
-        nursery.start_soon(_forward_signals, child.channel, work.stop)
-        if tick is not None:
-            nursery.start_soon(call_often, tick)
+    async with serving(view, transport, child, forward, tick) as served:
         try:
-            ends = await work.run_all()
+            ends = await _Work(child.channel, pipeline, served).run_all()
         except BaseException:
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
             raise
         child.channel.shutdown(socket.SHUT_RDWR)
         await wait_for(child.pid)
-        with trio.move_on_after(UNMOUNT_SECONDS) as patience:
-            await served.wait()
-        server.cancel()
-        await served.wait()
-        nursery.cancel_scope.cancel()
+        await served.wait_for_unmount()
     child.close()
-    return PipelineEnd(tuple(ends), patience.cancelled_caught)
-
-
-async def _forward_signals(channel: socket.socket, stop: Stop) -> None:
-    """End the step when this process is asked to end, the second time without mercy."""
-    with trio.open_signal_receiver(*heeded_signals()) as received:
-        async for number in received:
-            _send_signal(channel, signal.SIGKILL if stop.status else number)
-            stop.status = stop.status or 128 + number
+    return PipelineEnd(tuple(ends), served.cut_off)
 
 
 def _send_signal(channel: socket.socket, number: int) -> None:
@@ -174,12 +150,13 @@ class _Work:
     Args:
         channel: The socket to the process that starts them.
         pipeline: What to do.
+        served: Knows whether this process was asked to end.
     """
 
-    def __init__(self, channel: socket.socket, pipeline: Pipeline) -> None:
+    def __init__(self, channel: socket.socket, pipeline: Pipeline, served: Serving) -> None:
         self._channel = channel
         self._pipeline = pipeline
-        self.stop = Stop()
+        self._served = served
 
     async def run_all(self) -> list[StepEnd]:
         """Run the steps until one fails, or all of them, and give how each ended."""
@@ -188,7 +165,7 @@ class _Work:
         deadline = trio.current_time() + limit if limit is not None else float("inf")
         for step in self._pipeline.steps:
             ends.append(await self._run(step, deadline))
-            if self.stop.status or (ends[-1].status and not self._pipeline.keep_going):
+            if self._served.stopped or (ends[-1].status and not self._pipeline.keep_going):
                 break
         return ends
 
@@ -205,7 +182,7 @@ class _Work:
         check_kept(lost)
         self._pipeline.check(status, problem)
         # Whoever asks a run to end wants no commit, also when the step takes that for a success.
-        final = TIMED_OUT if timed_out else status or self.stop.status
+        final = TIMED_OUT if timed_out else status or self._served.stopped
         return StepEnd(final, timed_out, started, ended, self._pipeline.roots())
 
     def _start(self, step: PlannedStep) -> list[Stream]:

@@ -1,6 +1,6 @@
 """Being asked to end: what signals do to a run outside the time of its command.
 
-While the command runs its server passes signals on (`execute`). Before and after, a signal ends the run in
+While the command runs its server passes signals on (`serving`). Before and after, a signal ends the run in
 good order, so that its session folder is removed; but from the commit on the run goes to its end, for half
 a commit is worth less than either.
 """

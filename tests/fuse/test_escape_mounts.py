@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +18,7 @@ import pytest
 from catfs.errors import CatfsError
 from catfs.linux import RENAME_EXCHANGE, renameat2
 from tests.model.commit_tools import usual_scene
-from tests.support.commands import CATFS, TIMEOUT_SECONDS, Project, kill_hard, run_catfs
+from tests.support.commands import CATFS, TIMEOUT_SECONDS, Project, kill_hard, open_to_everybody, run_catfs
 
 pytestmark = pytest.mark.fuse
 
@@ -235,9 +234,7 @@ def _ask_as(user: int, session: Path) -> bytes:
 
 def test_control_socket_answers_no_other_user(mount: Mount) -> None:
     """Even when the folders and the socket were opened to everybody, somebody else is refused."""
-    private = [folder for folder in mount.session.parents if folder.is_relative_to(tempfile.gettempdir())]
-    for folder in (mount.session, *private[:-1]):
-        folder.chmod(0o755)
+    open_to_everybody(mount.session)
     (mount.session / "control").chmod(0o777)
     answers = [_ask_as(user, mount.session) for user in (0, 65534)]
     assert b"new_bytes" in answers[0]

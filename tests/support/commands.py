@@ -84,6 +84,13 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+def open_to_everybody(folder: Path) -> None:
+    """Let every user into a folder that a test made, and through those above it."""
+    for place in (folder, *folder.parents):
+        if place.is_relative_to(tempfile.gettempdir()) and place != Path(tempfile.gettempdir()):
+            place.chmod(place.stat().st_mode | 0o055)
+
+
 def run_as_nobody(arguments: Sequence[str], cwd: Path) -> Result:
     """Run `catfs` as a user without any right, who need not be able to read the checkout.
 
@@ -91,9 +98,7 @@ def run_as_nobody(arguments: Sequence[str], cwd: Path) -> Result:
         arguments: Its arguments, the command first.
         cwd: Its working directory; the folders above it are opened to everybody.
     """
-    for folder in (cwd, cwd.parent, cwd.parent.parent, cwd.parent.parent.parent):
-        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
-            folder.chmod(folder.stat().st_mode | 0o055)
+    open_to_everybody(cwd)
     ended = subprocess.run(
         [sys.executable, "-c", _AS_NOBODY, *arguments],
         cwd=cwd,
