@@ -98,7 +98,7 @@ def _workspace(domain: Path | None) -> Workspace:
 
 def _ask(facts: SessionFacts) -> LiveStatus | str | None:
     """Ask a mounted session how it stands; a run has nobody who answers."""
-    if not facts.live or facts.kind != "mount":
+    if not (facts.live and facts.is_mount):
         return None
     try:
         return ask_status(facts)
@@ -158,7 +158,7 @@ def _json(report: _Report) -> dict[str, object]:
 def _session_fields(facts: SessionFacts, status: LiveStatus | str | None) -> dict[str, object]:
     record: dict[str, object] = {
         "session": plain(facts.identity),
-        "kind": facts.kind,
+        "kind": facts.kind.value,
         "state": "live" if facts.live else "suspended" if is_suspended(facts) else "dead",
         "pid": facts.pid,
         "started": format_time(facts.started),

@@ -61,7 +61,9 @@ class Capture:
         hard_links: (device, inode) of each file with several names -> its paths.
         files: Number of regular files.
         size: Bytes in them.
-        read_files: How many of them were read; the others are known from the index.
+        names: Number of names, those of directories too.
+        started: When the reading began, in nanoseconds since 1970.
+        read_files: How many files were read; the others are known from the index.
         index_problem: What is wrong with the index that was there; None when nothing is.
     """
 
@@ -69,6 +71,8 @@ class Capture:
     hard_links: dict[tuple[int, int], list[bytes]]
     files: int
     size: int
+    names: int
+    started: int
     read_files: int = 0
     index_problem: str | None = None
 
@@ -115,7 +119,8 @@ def capture(
             record.finish(facts, links)
         if old is not None and old.damaged_blocks:
             problem = f"{index}: {old.damaged_blocks} of {len(old)} directories are damaged"
-        return Capture(root_entry, links, walk.files, walk.size, walk.read_files, problem)
+        counts = (walk.files, walk.size, walk.names, started)
+        return Capture(root_entry, links, *counts, walk.read_files, problem)
 
 
 def capture_below(
@@ -253,7 +258,7 @@ class _Walk:
         self._job_files = self._job_bytes = self._job_names = 0
         self._root_entry: Entry | None = None
         self.hard_links: dict[tuple[int, int], list[bytes]] = {}
-        self.files = self.size = self.read_files = 0
+        self.files = self.size = self.names = self.read_files = 0
 
     def start(self, workers: int) -> None:
         """Say how many processes may be started."""
@@ -323,6 +328,7 @@ class _Walk:
                 self.size += size
             names.append(name)
             rows.append(pack(*row))
+        self.names += len(names)
         children.reverse()
         joined = b"\0".join(names)
         digests = bytearray(_NO_DIGEST * len(names))

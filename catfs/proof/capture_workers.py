@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EACCES, EIO, EPERM
 from selectors import EVENT_READ, DefaultSelector
 from typing import Generic, TypeVar
 
@@ -42,6 +43,8 @@ _PROBLEM = struct.Struct("<I")
 _RESULT_BYTES = DIGEST_BYTES + STAT.size
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
+_REFUSALS = tuple(map(os.strerror, (EACCES, EPERM, EIO)))
+
 K = TypeVar("K")
 
 
@@ -57,6 +60,11 @@ class CaptureError(CatfsError):
         super().__init__(f"the domain cannot be proven, because {printable(path) or 'it'} {problem}")
         self.path = path
         self.problem = problem
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether trying again is in vain: the system refuses the file, and it is not just changing."""
+        return self.problem.endswith(_REFUSALS)
 
 
 JobPart = tuple[bytes, list[bytes]]

@@ -4,6 +4,7 @@ Validation by schema (`catfs.records.schema`) and reading of logs (`catfs.record
 where they are used: they need libraries that a small run would wait for.
 """
 
+from catfs.records.base import BaseKind, BaseNote
 from catfs.records.canonical import canonical_bytes, canonical_digest, parse_canonical
 from catfs.records.change import Change, ChangeKind
 from catfs.records.difference import DomainDifference, RestoreDiff, listed_change
@@ -64,6 +65,8 @@ __all__ = [
     "STATUS_FILE",
     "WRITE_LOG_FILE",
     "BaseConflict",
+    "BaseKind",
+    "BaseNote",
     "Change",
     "ChangeKind",
     "Confine",

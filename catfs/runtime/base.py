@@ -1,37 +1,80 @@
-"""The base of a session: each domain read whole by a helper process, while the command already runs.
+"""The base of a session: what each domain was, and how that is known.
 
-A process and not a thread, because reading and hashing would keep the interpreter of the server from
-answering requests. It leaves a pack of tree nodes and a small file of facts per domain.
+A full base was read whole by a helper process (`base_reader`), which keeps the nodes of the trees in the
+store of the workspace and leaves a small file of facts per domain. A known base is the one of the last time,
+looked at again only where the session used it (docs/design/0005).
 """
 
 import base64
-import mmap
-import os
-import signal
-import struct
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError
-from catfs.linux import set_parent_death_signal
-from catfs.merkle import PackReader, PackWriter
+from catfs.digest import Digest
+from catfs.durable import publish
+from catfs.errors import CatfsError, FormatError, UsageError
+from catfs.merkle import MissingNodeError, NodeSource
+from catfs.merkle.nodes import load_node
 from catfs.overlay import HardLinks
-from catfs.proof.capture import Capture, CaptureError, capture
-from catfs.runtime.stopping import leave_stopping_to_the_parent
+from catfs.proof.capture import Capture
+from catfs.proof.capture_nodes import StoredNodes
+from catfs.records import BaseKind, BaseNote, Entry, Kind
+from catfs.store import LocalStore
 
-_COUNTERS = struct.Struct("=QQ")
-_READINGS_MAX = 5
-"""How often a domain is read that does not hold still. Commits of other runs take moments; what changes for
-longer than that cannot be vouched for."""
+Used = Callable[[int], Iterable[bytes]]
+"""Told the index of a domain; gives the paths in it that a session read or touched."""
 
-_PROBLEM_HINT = "every path of a domain must be readable; take it out of the domain, or run as its owner"
 
-_NICENESS = 5
-"""The command has the machine first; the base only has to be there when the command ends."""
+class UnreadableDomainError(UsageError):
+    """A domain cannot be read whole, so nothing can be proven of it.
+
+    Args:
+        problem: What cannot be read, and why.
+    """
+
+    def __init__(self, problem: str) -> None:
+        hint = "every path of a domain must be readable; take it out of the domain, or run as its owner"
+        super().__init__(problem, hint=hint)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class BasePlaces:
+    """Where the domains of a session are, and what is kept of them.
+
+    Args:
+        folder: The session's folder.
+        store: The folder of the workspace's store.
+        indexes: The index of each domain.
+        roots: Descriptor of each domain's directory.
+        hidden: (device, inode) of directories that are not part of any domain.
+    """
+
+    folder: Path
+    store: Path
+    indexes: tuple[Path, ...]
+    roots: tuple[int, ...]
+    hidden: tuple[tuple[int, int], ...]
+
+    def problem(self) -> Path:
+        """Give the file in which the helper says why it could not read the domains."""
+        return self.folder / "base.problem"
+
+    def facts(self, index: int) -> Path:
+        """Give the file that says what a domain was when the session began."""
+        return self.folder / f"base-{index}.json"
+
+    def forget(self) -> None:
+        """Remove what was read of the domains, so that they are read again.
+
+        Raises:
+            OSError: when something cannot be removed.
+        """
+        for index in range(len(self.roots)):
+            self.facts(index).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,114 +82,22 @@ class Base:
     """What a domain was when the session began.
 
     Args:
-        pack: The nodes of its tree.
+        nodes: Holds the nodes of its tree.
+        root_entry: The entry of its own directory.
         hard_links: Its files with several names.
         files: Number of its regular files.
         size: Bytes in them.
+        note: How all this is known.
+        index_problem: What is wrong with the index that was there; None when nothing is.
     """
 
-    pack: PackReader
+    nodes: NodeSource
+    root_entry: Entry
     hard_links: HardLinks
     files: int
     size: int
-
-
-class BaseReader:
-    """The helper process that reads the domains of a session.
-
-    Args:
-        folder: The session's folder, where the results go.
-        roots: Descriptor of each domain's directory.
-        hidden: (device, inode) of directories that are not part of any domain.
-    """
-
-    def __init__(self, folder: Path, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> None:
-        self._folder = folder
-        self._count = len(roots)
-        self._counters = mmap.mmap(-1, mmap.PAGESIZE)
-        parent = os.getpid()
-        self._pid = os.fork()
-        self._bases: list[Base] | None = None
-        self._ended = False
-        if self._pid:
-            self.descriptor = os.pidfd_open(self._pid)
-            return
-        status = ExitStatus.INTERNAL
-        try:
-            set_parent_death_signal(signal.SIGKILL)
-            leave_stopping_to_the_parent()
-            os.nice(_NICENESS)
-            if os.getppid() == parent:
-                self._read_all(roots, hidden)
-                status = ExitStatus.RESTORED
-        except (CatfsError, OSError) as error:
-            _problem_path(folder).write_text(str(error), encoding="utf-8", errors="backslashreplace")
-        finally:
-            os._exit(status)
-
-    def progress(self) -> tuple[int, int]:
-        """Give how many files and how many bytes have been read so far."""
-        files, size = _COUNTERS.unpack_from(self._counters, 0)
-        return files, size
-
-    def finish(self) -> list[Base]:
-        """Wait for the process and give what it found, one base per domain.
-
-        Raises:
-            MachineError: when a domain could not be read whole.
-            FormatError: when the results are damaged.
-        """
-        if self._bases is None:
-            if self._wait():
-                raise MachineError(_problem(self._folder), hint=_PROBLEM_HINT)
-            self._bases = [_load(self._folder, index) for index in range(self._count)]
-        return self._bases
-
-    def stop(self) -> None:
-        """End the process, whatever it is doing, and close what was loaded."""
-        if not self._ended:
-            os.kill(self._pid, signal.SIGKILL)
-            self._wait()
-        for base in self._bases or ():
-            base.pack.close()
-
-    def _wait(self) -> int:
-        """Wait for the process once and give its wait status; 0 when it succeeded."""
-        if self._ended:
-            return 1
-        _, status = os.waitpid(self._pid, 0)
-        self._ended = True
-        os.close(self.descriptor)
-        return status
-
-    def _read_all(self, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> None:
-        for index, root in enumerate(roots):
-            found = self._read_one(index, root, hidden)
-            facts = {
-                "files": found.files,
-                "size": found.size,
-                "hard_links": [
-                    [device, inode, [base64.b64encode(path).decode() for path in paths]]
-                    for (device, inode), paths in found.hard_links.items()
-                ],
-            }
-            _facts_path(self._folder, index).write_bytes(orjson.dumps(facts))
-
-    def _read_one(self, index: int, root: int, hidden: Sequence[tuple[int, int]]) -> Capture:
-        """Read one domain, again when others change it meanwhile: other runs may be committing to it."""
-        for _ in range(_READINGS_MAX - 1):
-            with suppress(CaptureError):
-                return self._read_once(index, root, hidden)
-        return self._read_once(index, root, hidden)
-
-    def _read_once(self, index: int, root: int, hidden: Sequence[tuple[int, int]]) -> Capture:
-        with PackWriter(_pack_path(self._folder, index)) as pack:
-            found = capture(root, pack, hidden, self._note)
-            pack.close(found.root_entry)
-        return found
-
-    def _note(self, files: int, size: int) -> None:
-        _COUNTERS.pack_into(self._counters, 0, files, size)
+    note: BaseNote
+    index_problem: str | None = None
 
 
 class KeptBase:
@@ -156,78 +107,107 @@ class KeptBase:
         bases: One base per domain.
     """
 
-    def __init__(self, bases: list[Base]) -> None:
-        self._bases = bases
+    def __init__(self, bases: Sequence[Base]) -> None:
+        self._bases = list(bases)
 
     def progress(self) -> tuple[int, int]:
         """Give how many files and how many bytes were read."""
         return sum(base.files for base in self._bases), sum(base.size for base in self._bases)
 
+    def check(self) -> None:
+        """Find nothing wrong: it was read."""
+
     def finish(self) -> list[Base]:
         """Give one base per domain."""
         return self._bases
 
+    def current(self, used: Used) -> list[Base]:
+        """Give one base per domain."""
+        del used
+        return self._bases
+
     def stop(self) -> None:
-        """Close what was loaded."""
-        for base in self._bases:
-            base.pack.close()
+        """Do nothing: nobody reads."""
 
 
-def open_base(folder: Path, roots: Sequence[int], hidden: Sequence[tuple[int, int]]) -> BaseReader | KeptBase:
-    """Give the base of a session: the one that its folder holds whole, or a reader that reads it now.
-
-    Arguments as of BaseReader.
-    """
-    try:
-        return KeptBase([_load(folder, index) for index in range(len(roots))])
-    except (OSError, FormatError):
-        forget_base(folder, len(roots))
-        return BaseReader(folder, roots, hidden)
-
-
-def forget_base(folder: Path, count: int) -> None:
-    """Remove what was read of the domains of a session, so that they are read again.
+def write_facts(places: BasePlaces, index: int, found: Capture) -> None:
+    """Write down what a domain was; whoever finds the file finds it whole.
 
     Args:
-        folder: The session's folder.
-        count: Number of its domains.
+        places: Where the session keeps it.
+        index: The domain.
+        found: What reading it gave; its nodes are in the store.
 
     Raises:
-        OSError: when something cannot be removed.
+        OSError: when it cannot be written.
     """
-    for index in range(count):
-        _pack_path(folder, index).unlink(missing_ok=True)
-        _facts_path(folder, index).unlink(missing_ok=True)
+    facts = {
+        "mode": found.root_entry.mode,
+        "node": found.root_entry.digest.hex,
+        "files": found.files,
+        "size": found.size,
+        "names": found.names,
+        "read": found.started,
+        "index_problem": found.index_problem,
+        "hard_links": [
+            [device, inode, [base64.b64encode(path).decode() for path in paths]]
+            for (device, inode), paths in found.hard_links.items()
+        ],
+    }
+    path = places.facts(index)
+    publish(path.parent, path.name.encode(), orjson.dumps(facts), mode=0o600, durable=False)
 
 
-def _load(folder: Path, index: int) -> Base:
-    path = _facts_path(folder, index)
+def load_bases(places: BasePlaces) -> list[Base]:
+    """Give the full base of each domain, which the session's folder and the store hold.
+
+    Raises:
+        OSError: when there is none.
+        FormatError: when what is there is damaged, or the store does not hold the tree any more.
+    """
+    paths = [places.facts(index) for index in range(len(places.roots))]
+    facts = [_facts(path) for path in paths]
+    nodes = StoredNodes(LocalStore(places.store))
+    return [_base(path, item, nodes) for path, item in zip(paths, facts, strict=True)]
+
+
+def read_roots(folder: Path) -> list[Entry]:
+    """Give the root entry of each domain that was read for the session in a folder.
+
+    Raises:
+        FormatError: when the facts of one are damaged.
+        OSError: when they cannot be read.
+    """
+    return [_root_entry(path, _facts(path)) for path in sorted(folder.glob("base-*.json"))]
+
+
+def _base(path: Path, facts: dict[str, Any], nodes: NodeSource) -> Base:
     try:
-        facts = orjson.loads(path.read_bytes())
         links = {
             (device, inode): [base64.b64decode(item) for item in paths]
             for device, inode, paths in facts["hard_links"]
         }
-        files, size = facts["files"], facts["size"]
-    except (KeyError, TypeError, ValueError) as error:
+        note = BaseNote(BaseKind.FULL, facts["read"], facts["names"])
+        entry = _root_entry(path, facts)
+        load_node(nodes, entry.digest)
+        problem = facts["index_problem"]
+        return Base(nodes, entry, links, facts["files"], facts["size"], note, problem)
+    except (KeyError, TypeError, ValueError, MissingNodeError) as error:
         raise FormatError(str(path), f"cannot be read back: {error}") from error
-    return Base(PackReader(_pack_path(folder, index)), links, files, size)
 
 
-def _problem(folder: Path) -> str:
+def _facts(path: Path) -> dict[str, Any]:
     try:
-        return _problem_path(folder).read_text(encoding="utf-8")
-    except OSError:
-        return "the process that reads the domain ended before it was done"
+        facts = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise FormatError(str(path), f"cannot be read back: {error}") from error
+    if not isinstance(facts, dict):
+        raise FormatError(str(path), f"expected an object, got {type(facts).__name__}")
+    return facts
 
 
-def _pack_path(folder: Path, index: int) -> Path:
-    return folder / f"base-{index}.nodes"
-
-
-def _facts_path(folder: Path, index: int) -> Path:
-    return folder / f"base-{index}.json"
-
-
-def _problem_path(folder: Path) -> Path:
-    return folder / "base.problem"
+def _root_entry(path: Path, facts: dict[str, Any]) -> Entry:
+    try:
+        return Entry(Kind.DIRECTORY, facts["mode"], 0, Digest.from_hex(facts["node"]))
+    except (KeyError, TypeError, ValueError, CatfsError) as error:
+        raise FormatError(str(path), f"cannot be read back: {error}") from error

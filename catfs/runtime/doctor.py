@@ -23,7 +23,7 @@ from catfs.errors import CatfsError, FormatError, printable
 from catfs.ledger import RunFolder, list_runs
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import MOUNT_TABLE, catfs_mounts, detach
-from catfs.runtime.session import remove_session_folder
+from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
 from catfs.runtime.subject import is_suspended
 from catfs.runtime.workspace import Workspace
@@ -101,7 +101,7 @@ def examine_workspace(workspace: Workspace, clock: Clock = system_clock) -> list
     settled = clock() - SETTLE_SECONDS * 10**9
     sessions = list(_read_sessions(workspace))
     facts = [item for item in sessions if isinstance(item, SessionFacts)]
-    in_use = [domain for item in facts if item.live and item.kind == "mount" for domain in item.domains]
+    in_use = [domain for item in facts if item.live and item.is_mount for domain in item.domains]
     findings = [*_find_commits(workspace)]
     for item in sessions:
         if isinstance(item, Finding):
@@ -148,7 +148,7 @@ def find_dead_mounts(
         OSError: when the list cannot be read.
     """
     suspended = _domains(facts for facts in sessions if is_suspended(facts))
-    mounted = [facts for facts in sessions if facts.kind == "mount"]
+    mounted = [facts for facts in sessions if facts.is_mount]
     cared_for = _domains(facts for facts in mounted if not (facts.live or is_suspended(facts)))
     servers = {os.fsencode(domain): facts.pid for facts in mounted if facts.live for domain in facts.domains}
     top = os.fsencode(place)
@@ -234,7 +234,7 @@ def _dead_session(facts: SessionFacts, in_use: Collection[Path]) -> Finding:
     places = ", ".join(printable(os.fsencode(domain)) for domain in facts.domains) or "no domain"
     name = printable(os.fsencode(facts.identity))
     lost = ""
-    if facts.kind == "mount":
+    if facts.is_mount:
         records, size = _count_lines(facts.folder / "log.jsonl"), _size(facts.folder / "data")
         lost = f"{size} bytes of new content and the write log of {records} records, which nobody committed"
     sentence = f"session {name} ({facts.kind}) of {places} has no server any more; the original is untouched"
@@ -300,7 +300,7 @@ def _names_in(folder: Path) -> list[str]:
 
 def _is_settled(facts: SessionFacts, settled: int) -> bool:
     """Say whether a session without a server is none that is just coming up."""
-    return facts.kind != "unknown" or facts.folder.stat().st_mtime_ns < settled
+    return facts.kind is not SessionKind.UNKNOWN or facts.folder.stat().st_mtime_ns < settled
 
 
 def _size(path: Path) -> int:

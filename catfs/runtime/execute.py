@@ -39,7 +39,7 @@ async def execute(
     transport: Transport,
     child: Child,
     streams: Sequence[Stream],
-    tick: Callable[[], None] | None = None,
+    tick: Callable[[], None],
 ) -> Ended:
     """Serve a view while a launched command runs in it.
 
@@ -48,7 +48,7 @@ async def execute(
         transport: Serves it.
         child: The launched command.
         streams: Its output streams.
-        tick: Called about ten times a second, to show progress; None for nobody.
+        tick: Called about ten times a second; what it raises ends the command.
 
     Raises:
         MachineError: when the child could not mount, or what it printed could not be kept.

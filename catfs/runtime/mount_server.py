@@ -31,7 +31,7 @@ from catfs.runtime.launch import enter_private_namespace, launch_mount
 from catfs.runtime.mounts import detach_inherited_views, view_source
 from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, fresh_run_id
-from catfs.runtime.session import Session
+from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.workspace import Workspace
 
 _UNMOUNT_SECONDS = 5.0
@@ -188,7 +188,7 @@ class MountServer:
             self.work.workspace,
             self.job.spec.run_id,
             self.job.declarations,
-            "mount",
+            SessionKind.MOUNT,
             resumed=self.resumed,
             history=self.job.plan.history,
         )

@@ -25,7 +25,7 @@ from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, serve_in_child, with_policy
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.request import Job, RunRequest, resolve_request
-from catfs.runtime.session import Session
+from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.sessions import (
     ENDING_SECONDS_MAX,
     SessionFacts,
@@ -152,14 +152,14 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
         The session that can be resumed there, and the run by which one was committed; None for neither.
     """
     found = committed = None
-    there = [facts for facts in list_sessions(workspace) if facts.kind == "mount" and domain in facts.domains]
+    there = [facts for facts in list_sessions(workspace) if facts.is_mount and domain in facts.domains]
     for facts in (wait_until_ended(facts, ENDING_SECONDS_MAX) for facts in there):
         if facts.live and not is_mount_point(domain):
             raise UsageError(
                 f"the session {facts.identity} of {domain} is being ended by another command",
                 hint="wait for that, and try again",
             )
-        if facts.kind == "mount" and not facts.live:
+        if facts.is_mount and not facts.live:
             if is_mount_point(domain):
                 detach(os.fsencode(domain))
             run_id = committed_run(facts.folder)
@@ -236,10 +236,12 @@ def conclude_suspended(
     """
     job = read_job(facts.folder)
     with Session(
-        workspace, facts.identity, job.declarations, "mount", resumed=True, rebase=rebase
+        workspace, facts.identity, job.declarations, SessionKind.MOUNT, resumed=True, rebase=rebase
     ) as session:
         work = Mounting(workspace, argv, Path.cwd(), facts.started)
         answer = conclude_mounted(session, with_policy(job, leftovers), work)
         if answer["exit_status"]:
             session.suspend()
+        else:
+            session.drop()
         return answer

@@ -105,7 +105,7 @@ async def execute_pipeline(
     transport: Transport,
     child: Child,
     pipeline: Pipeline,
-    tick: Callable[[], None] | None = None,
+    tick: Callable[[], None],
 ) -> PipelineEnd:
     """Serve a view while the steps of a pipeline run in it.
 
@@ -114,7 +114,7 @@ async def execute_pipeline(
         transport: Serves it.
         child: The launched process that starts steps.
         pipeline: The steps.
-        tick: Called about ten times a second, to show progress; None for nobody.
+        tick: Called about ten times a second; what it raises ends the command.
 
     Raises:
         MachineError: when the child could not mount or is gone, or what a step printed could not be kept.

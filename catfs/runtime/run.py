@@ -13,7 +13,7 @@ from catfs.records.run_files import JOBSPEC_FILE
 from catfs.runtime.conclude import Conclusion, Recording, conclude
 from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, RunRequest, resolve_request
-from catfs.runtime.session import Session
+from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.stopping import orderly_stop
 from catfs.runtime.transports import make_transport
 from catfs.runtime.work import Work
@@ -58,7 +58,7 @@ def run_command(
         writer.write_record(JOBSPEC_FILE, job.spec)
         phases.decide(RunPhase.VALIDATE, "accepted the declaration", _declaration_text(job))
         with Session(
-            workspace, job.spec.run_id, job.declarations, "run", history=job.plan.history
+            workspace, job.spec.run_id, job.declarations, SessionKind.RUN, history=job.plan.history
         ) as session:
             phases.decide(RunPhase.SNAPSHOT, f"reading {counted(len(job.declarations), 'domain')}")
             work = Work(session, job, workspace, request, (output, errors), transport)
@@ -80,10 +80,15 @@ def _cause(group: ExceptionGroup[Exception]) -> Exception:
     return _cause(first) if isinstance(first, ExceptionGroup) else first
 
 
-def _ticker(session: Session, show: Show | None) -> Callable[[], None] | None:
-    if show is None:
-        return None
-    return lambda: show(*session.base.progress())
+def _ticker(session: Session, show: Show | None) -> Callable[[], None]:
+    """Give what is done often while the command runs: a domain that cannot be read ends it at once."""
+
+    def tick() -> None:
+        session.base.check()
+        if show is not None:
+            show(*session.base.progress())
+
+    return tick
 
 
 def _declaration_text(job: Job) -> str:

@@ -52,7 +52,7 @@ async def serving(
     transport: Transport,
     child: Child,
     forward: Callable[[int], None],
-    tick: Callable[[], None] | None,
+    tick: Callable[[], None],
 ) -> AsyncIterator[Serving]:
     """Serve a view for a launched child, which goes on when it is served; the mount is gone afterwards.
 
@@ -61,7 +61,7 @@ async def serving(
         transport: Serves it.
         child: Has mounted, or is about to.
         forward: Given the signals by which this process is asked to end; from the second on, SIGKILL.
-        tick: Called about ten times a second, to show progress; None for nobody.
+        tick: Called about ten times a second; what it raises ends the command.
 
     Raises:
         MachineError: when the child could not mount.
@@ -78,8 +78,7 @@ async def serving(
         nursery.start_soon(serve)
         child.proceed()
         nursery.start_soon(_forward_signals, forward, served)
-        if tick is not None:
-            nursery.start_soon(_call_often, tick)
+        nursery.start_soon(_call_often, tick)
         yield served
         await served.gone.wait()
         nursery.cancel_scope.cancel()

@@ -7,9 +7,10 @@ session lives), `data` (new bytes), `log.jsonl` (the write log) and the base of 
 import fcntl
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -19,12 +20,10 @@ from catfs.clock import system_clock
 from catfs.durable import fsync_directory, publish
 from catfs.errors import ConflictError, MachineError, UsageError
 from catfs.limits import LOG_BUFFER_BYTES
-from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff
+from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff, index_name
 from catfs.overlay import (
     ContentDigests,
     DataFile,
-    DirectoryLower,
-    Domain,
     NoTrace,
     Processes,
     ReplayClock,
@@ -34,15 +33,13 @@ from catfs.overlay import (
     fold,
     replay,
 )
-from catfs.overlay.fold import touched_directories
-from catfs.overlay.nodes import LowerStat, Origin
 from catfs.overlay.redaction import Redaction
 from catfs.overlay.replay import ReplayError
-from catfs.records import Change, put_bytes_list
+from catfs.records import BaseNote, Change, put_bytes_list
 from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
-from catfs.records.write_record import Record, WriteRecord
-from catfs.runtime.base import Base, forget_base, open_base
+from catfs.runtime.base import Base, BasePlaces, UnreadableDomainError
+from catfs.runtime.base_reader import open_base
 from catfs.runtime.committed import note_commit
 from catfs.runtime.declaration import DomainDeclaration
 from catfs.runtime.mending import (
@@ -54,8 +51,19 @@ from catfs.runtime.mending import (
     started_of,
     trust_again,
 )
-from catfs.runtime.seen import SeenLower
+from catfs.runtime.originals import Originals, collides
 from catfs.runtime.workspace import FOLDER, Workspace
+
+
+class SessionKind(StrEnum):
+    """What a session is for, as `session.json` says it."""
+
+    RUN = "run"
+    """One command or pipeline; it ends with it."""
+    MOUNT = "mount"
+    """A mount for everybody: what was written is durable with each fsync, and it can be resumed."""
+    UNKNOWN = "unknown"
+    """Its server ended before it wrote its facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class DomainState:
     Args:
         declaration: The domain and its declared outputs.
         base: The tree of the lower.
+        note: How the base is known.
         view: The tree of the view.
         replayed: The tree of the view made again from the log.
         changes: The difference between base and view, in path order.
@@ -74,6 +83,7 @@ class DomainState:
 
     declaration: DomainDeclaration
     base: Tree
+    note: BaseNote
     view: Tree
     replayed: Tree
     changes: tuple[Change, ...]
@@ -88,7 +98,7 @@ class Session:
         workspace: Where its folder is.
         identity: Its id.
         declarations: Its domains.
-        kind: `run` or `mount`. What a mount has written is durable with each fsync, and can be resumed.
+        kind: Whether it is a run or a mount.
         resumed: Whether its folder is there already, left by a server that is gone.
         rebase: Whether a changed original is taken as the new base, where it changed nothing that this
             session changed too.
@@ -106,7 +116,7 @@ class Session:
         workspace: Workspace,
         identity: str,
         declarations: Sequence[DomainDeclaration],
-        kind: str,
+        kind: SessionKind,
         *,
         resumed: bool = False,
         rebase: bool = False,
@@ -115,39 +125,51 @@ class Session:
         self.identity = identity
         self.declarations = tuple(declarations)
         self.folder = workspace.sessions / identity
-        self._keep = False
+        self._keep = resumed
         self._kind = kind
         self._rebase = rebase
         self.lost_bytes = 0
         """Bytes of the log of a resumed session that could not be believed any more and were cut off."""
         self._in_doubt = False
         """Whether this goes on after a server that is gone, and nothing was synced since."""
-        self._first_seen: dict[tuple[int, bytes], WriteRecord] = {}
-        self._roots: list[int] = []
-        self._lowers: list[DirectoryLower] = []
-        self._seen: list[SeenLower] = []
         self._started = started_of(self.folder) if resumed else system_clock()
         self.history = keeps_history(self.folder) if resumed else history
         if not resumed:
             self._make_folder()
-        self._take_lock(resumed=resumed)
+        # What was opened is closed again, and a new folder removed, when one of these steps fails.
+        with ExitStack() as stack:
+            self._take_lock(stack, resumed=resumed)
+            stack.callback(self._remove_unless_kept)
+            self._open_lowers(stack, workspace)
+            self._open_view(stack, workspace, resumed=resumed)
+            self._open_base(stack)
+            self._stack = stack.pop_all()
+
+    def _open_lowers(self, stack: ExitStack, workspace: Workspace) -> None:
+        """Open the domains."""
         hidden = _hidden(workspace, self.declarations)
-        for declaration in self.declarations:
-            root = os.open(declaration.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._roots.append(root)
-            self._lowers.append(DirectoryLower(root, hidden))
-            self._seen.append(SeenLower(self._lowers[-1]))
-        self._domains = [
-            Domain(lower, str(index).encode(), _reserved(declaration.path, workspace))
-            for index, (lower, declaration) in enumerate(zip(self._seen, self.declarations, strict=True))
-        ]
-        self._data = self._open("data", os.O_RDWR)
-        self._log = self._open("log.jsonl", os.O_WRONLY | os.O_APPEND)
+        paths = [declaration.path for declaration in self.declarations]
+        roots: list[int] = []
+        for path in paths:
+            roots.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            stack.callback(os.close, roots[-1])
+        self._originals = Originals(paths, roots, hidden)
+        stack.callback(self._originals.close)
+        self._domains = self._originals.domains([_reserved(path, workspace) for path in paths])
+        indexes = tuple(workspace.indexes / index_name(os.fsencode(path)) for path in paths)
+        self._places = BasePlaces(self.folder, workspace.store, indexes, tuple(roots), hidden)
+
+    def _open_view(self, stack: ExitStack, workspace: Workspace, *, resumed: bool) -> None:
+        """Open data file and log, and make the view, from the log when the session is resumed."""
+        self._data = self._open(stack, "data", os.O_RDWR)
+        self._log = self._open(stack, "log.jsonl", os.O_WRONLY | os.O_APPEND)
         sequence = self._mend() if resumed else 0
         size = os.fstat(self._data).st_size
         data = DataFile(self._data, size, self._note_lost, keeps_all=self.history)
         self._processes = Processes()
-        buffer_bytes = 0 if kind == "mount" else LOG_BUFFER_BYTES
+        stack.callback(self._processes.close)
+        durable = self._kind is SessionKind.MOUNT
+        buffer_bytes = 0 if durable else LOG_BUFFER_BYTES
         redaction = Redaction(workspace.configuration().redact)
         self.log = WriteLog(self._log, self._processes, sequence, buffer_bytes, self._note_lost, redaction)
         if resumed:
@@ -155,11 +177,15 @@ class Session:
             self.view.clock = system_clock
             self.view.trace = self.log
         else:
-            self.view = View(self._domains, data, self.log, durable=kind == "mount")
-        if rebase:
-            forget_base(self.folder, len(self.declarations))
-        self.base = open_base(self.folder, self._roots, hidden)
+            self.view = View(self._domains, data, self.log, durable=durable)
         self._digests = ContentDigests()
+
+    def _open_base(self, stack: ExitStack) -> None:
+        """Begin to read the domains whole, unless that was done."""
+        if self._rebase:
+            self._places.forget()
+        self.base = open_base(self._places)
+        stack.callback(self.base.stop)
 
     def __enter__(self) -> Self:
         return self
@@ -200,7 +226,7 @@ class Session:
         Raises:
             OSError: when that cannot be written down; a run needs no note, since nobody resumes it.
         """
-        if self._kind == "mount":
+        if self._kind is SessionKind.MOUNT:
             note_commit(self.folder, run_id, domains)
 
     def drop(self) -> None:
@@ -212,60 +238,60 @@ class Session:
 
         What had to survive of a session that was not suspended is in the ledger by now.
         """
-        self.base.stop()
-        self._processes.close()
-        for lower in self._lowers:
-            lower.close()
-        for descriptor in (*self._roots, self._data, self._log):
-            os.close(descriptor)
+        self._stack.close()
+
+    def _remove_unless_kept(self) -> None:
         if not self._keep:
             remove_session_folder(self.folder)
-        os.close(self._lock)
+
+    def bases(self) -> list[Base]:
+        """Give what each domain was when the session began, true for everything that it used so far.
+
+        Raises:
+            UnreadableDomainError: when a domain cannot be read whole.
+            MachineError: when the base cannot be read for another reason.
+            OSError: when something cannot be looked at.
+        """
+        return self.base.current(lambda index: self._originals.used(self.view, index))
 
     def states(self) -> list[DomainState]:
         """Fold the view and the log, compare both with the base, and check the base again.
 
         Raises:
-            MachineError: when the base cannot be read.
+            UnreadableDomainError, MachineError: when the base cannot be read.
             ConflictError: when the base changed so much underneath that the view cannot be read any more.
             ReplayError: when the log cannot be followed.
             OSError: when content cannot be read.
         """
-        bases = self.base.finish()
         self.log.flush()
         try:
-            return self._states(bases)
-        except (MachineError, ReplayError, OSError) as error:
+            bases, again = self.bases(), self._replayed(self.view.data)
+            return [self._state(index, base, again) for index, base in enumerate(bases)]
+        except (UnreadableDomainError, MachineError, ReplayError, OSError) as error:
             for index in range(len(self.declarations)):
-                for conflict in self._conflicts(index)[0]:
+                for conflict in self._originals.conflicts(self.view, index)[0]:
                     raise ConflictError(conflict.path, conflict.expected, conflict.got) from error
             raise
 
-    def _states(self, bases: Sequence[Base]) -> list[DomainState]:
-        again = self._replayed(self.view.data)
-        states = []
-        for index, declaration in enumerate(self.declarations):
-            nodes = LayeredNodes(MemoryNodes(), bases[index].pack)
-            base = Tree(nodes, bases[index].pack.root_entry)
-            links = bases[index].hard_links
-            view = fold(self.view, index, base, nodes, self._digests, links)
-            replayed = fold(again, index, base, nodes, self._digests, links)
-            conflicts, checked = self._conflicts(index)
-            changes = tuple(diff(base, view))
-            if self._rebase:
-                conflicts = tuple(conflict for conflict in conflicts if _collides(conflict.path, changes))
-            states.append(
-                DomainState(
-                    declaration=declaration,
-                    base=base,
-                    view=view,
-                    replayed=replayed,
-                    changes=changes,
-                    conflicts=conflicts,
-                    checked=checked,
-                )
-            )
-        return states
+    def _state(self, index: int, base: Base, again: View) -> DomainState:
+        nodes = LayeredNodes(MemoryNodes(), base.nodes)
+        tree = Tree(nodes, base.root_entry)
+        view = fold(self.view, index, tree, nodes, self._digests, base.hard_links)
+        replayed = fold(again, index, tree, nodes, self._digests, base.hard_links)
+        conflicts, checked = self._originals.conflicts(self.view, index)
+        changes = tuple(diff(tree, view))
+        if self._rebase:
+            conflicts = tuple(conflict for conflict in conflicts if collides(conflict.path, changes))
+        return DomainState(
+            declaration=self.declarations[index],
+            base=tree,
+            note=base.note,
+            view=view,
+            replayed=replayed,
+            changes=changes,
+            conflicts=conflicts,
+            checked=checked,
+        )
 
     def _replayed(self, data: DataFile, *, durable: bool = False) -> View:
         """Make the view again from the lower and the log alone."""
@@ -274,16 +300,9 @@ class Session:
         with self.log_path.open("rb") as stream:
             undone = Undone.of_lines(log_lines(stream, name))
             stream.seek(0)
-            records = self._noting_bases(log_records(log_lines(stream, name), name))
+            records = self._originals.noting_bases(log_records(log_lines(stream, name), name))
             replay(undone.counting(records), view)
         return view
-
-    def _noting_bases(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Pass records on, and remember what each lower file was when the session first used it."""
-        for record in records:
-            if isinstance(record, WriteRecord) and record.op == "base":
-                self._first_seen.setdefault((record.domain, record.path), record)
-            yield record
 
     def _resumed_view(self, data: DataFile) -> View:
         """Make the view of a session that goes on.
@@ -295,76 +314,14 @@ class Session:
             return self._replayed(data, durable=True)
         except (ReplayError, OSError) as error:
             for index in range(len(self.declarations)):
-                for path, got in self._changed_bases(index, known=()):
+                for path, got in self._originals.changed_bases(index):
                     raise ConflictError(path, "what the session saw", got) from error
             if isinstance(error, ReplayError):
                 record = error.record
                 path = record.texts.get("path2", record.path)
-                if self._lower_stat(record.domain, path) is not None:
+                if self._originals.stat(record.domain, path) is not None:
                     raise ConflictError(path, "nothing", "something new") from error
             raise
-
-    def _changed_bases(self, index: int, known: Collection[bytes]) -> Iterator[tuple[bytes, str]]:
-        """Give what this session or a server before read or touched in a domain, and is not what it was.
-
-        Args:
-            index: The domain.
-            known: Paths that are looked at elsewhere.
-        """
-        for (domain, path), record in sorted(self._first_seen.items()):
-            if domain == index and path not in known:
-                now = self._lower_stat(domain, path)
-                if now is None:
-                    yield path, "nothing"
-                elif not _same(_stat_of(record, now), now):
-                    yield path, "something else"
-
-    def _lower_stat(self, index: int, path: bytes) -> LowerStat | None:
-        """Give what is at a path of the lower now; None for nothing."""
-        origin = Origin(None, b"", self._seen[index].root(), index)
-        for name in path.split(b"/") if path else ():
-            origin = Origin(origin, name, origin.lower_stat, index)
-        return self._lowers[index].stat(origin)
-
-    def _conflicts(self, index: int) -> tuple[tuple[BaseConflict, ...], int]:
-        """Give what is not as the session saw it in a domain, and the number of paths looked at."""
-        domain = os.fsencode(self.declarations[index].path)
-        found, checked = self._moved(index, domain), 0
-        used = {origin.path() for origin in self.view.used if origin.domain == index}
-        for path, got in self._changed_bases(index, used):
-            found.append(BaseConflict(domain, path, "what the session saw", got))
-        for origin in sorted(self.view.used, key=Origin.names):
-            if origin.domain != index:
-                continue
-            checked += 1
-            now = self._lowers[index].stat(origin)
-            before = self._before(origin)
-            if now is None:
-                found.append(BaseConflict(domain, origin.path(), "what the session saw", "nothing"))
-            elif not _same(before, now):
-                found.append(BaseConflict(domain, origin.path(), "what the session saw", "something else"))
-        for directory in touched_directories(self.view.roots[index]):
-            fresh = self._seen[index].appeared(directory.origin, directory.touched)
-            found.extend(BaseConflict(domain, path, "nothing", "something new") for path in fresh)
-        return tuple(found), checked
-
-    def _moved(self, index: int, domain: bytes) -> list[BaseConflict]:
-        """Say whether another directory has taken the place of a domain: a commit goes to its path."""
-        expected = os.fstat(self._roots[index])
-        try:
-            got = os.stat(domain)
-        except OSError as error:
-            return [BaseConflict(domain, b"", "the directory that it was", error.strerror or "nothing")]
-        if (got.st_dev, got.st_ino) == (expected.st_dev, expected.st_ino):
-            return []
-        return [BaseConflict(domain, b"", "the directory that it was", "another directory")]
-
-    def _before(self, origin: Origin) -> LowerStat:
-        """Give what a lower file was when the session first used it, perhaps before it was resumed."""
-        seen, record = origin.lower_stat, self._first_seen.get((origin.domain, origin.path()))
-        if record is None:
-            return seen
-        return _stat_of(record, seen)
 
     def _mend(self) -> int:
         """Bring log and data file to where they can be believed, and give the number of records."""
@@ -373,25 +330,24 @@ class Session:
         self.lost_bytes, self._in_doubt = mended.lost_bytes, True
         if mended.data_bytes is not None:
             os.ftruncate(self._data, min(mended.data_bytes, os.fstat(self._data).st_size))
-            forget_base(self.folder, len(self.declarations))
+            self._places.forget()
         return mended.records
 
     def _note_lost(self) -> None:
         """Write down that the disk did not keep what this session wrote since it was last synced."""
         note_lost(self.folder, self.log.durable_bytes)
 
-    def _take_lock(self, *, resumed: bool) -> None:
+    def _take_lock(self, stack: ExitStack, *, resumed: bool) -> None:
         """Hold the session; the lock goes with this process, however it ends."""
-        self._lock = self._open("lock", os.O_RDWR)
+        lock = self._open(stack, "lock", os.O_RDWR)
         try:
             # Of a new session nobody can be the server: who has the lock is just looking (`is_locked`).
-            fcntl.flock(self._lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if resumed else 0))
+            fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if resumed else 0))
         except BlockingIOError:
-            os.close(self._lock)
             raise UsageError(f"the session {self.identity} has a living server") from None
 
     def _make_folder(self) -> None:
-        durable = self._kind == "mount"
+        durable = self._kind is SessionKind.MOUNT
         try:
             self.folder.mkdir(mode=0o700)
             if durable:
@@ -413,19 +369,21 @@ class Session:
         put_bytes_list(facts, "domains", [os.fsencode(declaration.path) for declaration in self.declarations])
         return facts
 
-    def _open(self, name: str, flags: int) -> int:
-        return os.open(self.folder / name, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _open(self, stack: ExitStack, name: str, flags: int) -> int:
+        descriptor = os.open(self.folder / name, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, descriptor)
+        return descriptor
 
 
-def _hidden(workspace: Workspace, declarations: Sequence[DomainDeclaration]) -> list[tuple[int, int]]:
+def _hidden(workspace: Workspace, declarations: Sequence[DomainDeclaration]) -> tuple[tuple[int, int], ...]:
     """Give (device, inode) of each `.catfs` that views hide: the workspace's, and one in a domain itself."""
-    hidden = [workspace.identity]
+    hidden = {workspace.identity}
     for declaration in declarations:
         with suppress(OSError):
             status = (declaration.path / FOLDER).lstat()
             if stat.S_ISDIR(status.st_mode):
-                hidden.append((status.st_dev, status.st_ino))
-    return hidden
+                hidden.add((status.st_dev, status.st_ino))
+    return tuple(sorted(hidden))
 
 
 def _reserved(domain: Path, workspace: Workspace) -> bytes:
@@ -433,27 +391,6 @@ def _reserved(domain: Path, workspace: Workspace) -> bytes:
     if not workspace.folder.is_relative_to(domain):
         return os.fsencode(FOLDER)
     return os.fsencode(workspace.folder.relative_to(domain))
-
-
-def _stat_of(record: WriteRecord, like: LowerStat) -> LowerStat:
-    """Give what a record says that a lower file was; what it does not say is like another one."""
-    mode, size, mtime, ctime = (record.number(key) for key in ("mode", "size", "mtime", "ctime"))
-    return like._replace(ino=record.ino, mode=mode, size=size, mtime=mtime, ctime=ctime)
-
-
-def _collides(path: bytes, changes: Iterable[Change]) -> bool:
-    """Say whether what somebody changed is a path that a session changed, or lies above or below one."""
-    return not path or any(
-        change.path == path or change.path.startswith(path + b"/") or path.startswith(change.path + b"/")
-        for change in changes
-    )
-
-
-def _same(before: LowerStat, now: LowerStat) -> bool:
-    """Say whether a lower file is what it was; a directory may have got or lost other names."""
-    if stat.S_ISDIR(before.mode):
-        return (before.dev, before.ino, before.mode) == (now.dev, now.ino, now.mode)
-    return now.same_file(before)
 
 
 def remove_session_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from catfs.errors import FormatError, UsageError, printable
 from catfs.records.fields import Fields
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
-from catfs.runtime.session import remove_session_folder
+from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.workspace import Workspace
 
 _ENDING_SECONDS = 5.0
@@ -32,7 +32,7 @@ class SessionFacts:
     Args:
         identity: Its id.
         folder: Its folder.
-        kind: `run` or `mount`; `unknown` when the server ended before it wrote its facts.
+        kind: What it is for.
         pid: Its server.
         started: When it began, in nanoseconds since 1970.
         domains: Its domains.
@@ -42,12 +42,17 @@ class SessionFacts:
 
     identity: str
     folder: Path
-    kind: str
+    kind: SessionKind
     pid: int
     started: int
     domains: tuple[Path, ...]
     live: bool
     history: bool = False
+
+    @property
+    def is_mount(self) -> bool:
+        """Whether it is a mount for everybody."""
+        return self.kind is SessionKind.MOUNT
 
 
 def list_sessions(workspace: Workspace) -> Iterator[SessionFacts]:
@@ -85,11 +90,11 @@ def read_session(folder: Path) -> SessionFacts:
     try:
         said = orjson.loads(path.read_bytes())
         facts = Fields(said, path.name)
-        kind, pid, started = facts.text("kind"), facts.number("pid"), facts.number("started")
+        kind, pid, started = facts.choice("kind", SessionKind), facts.number("pid"), facts.number("started")
         domains = tuple(map(_domain_path, facts.data_list("domains")))
         history = said.get("history") is True
     except FileNotFoundError:
-        return SessionFacts(folder.name, folder, "unknown", 0, 0, (), live)
+        return SessionFacts(folder.name, folder, SessionKind.UNKNOWN, 0, 0, (), live)
     except (FormatError, orjson.JSONDecodeError) as error:
         raise FormatError(
             str(path), f"cannot be read back: {error}", hint="remove the session with `catfs doctor --fix`"
@@ -118,7 +123,7 @@ def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     Raises:
         UsageError: when there is none, or several and no domain was named.
     """
-    found = [facts for facts in list_sessions(workspace) if facts.kind == "mount"]
+    found = [facts for facts in list_sessions(workspace) if facts.is_mount]
     if domain is not None:
         wanted = Path(os.path.realpath(domain))
         found = [facts for facts in found if wanted in facts.domains]
@@ -186,7 +191,7 @@ def clear_dead_session(facts: SessionFacts, in_use: Collection[Path] = ()) -> No
     Raises:
         OSError: when a mount cannot be taken away or a file cannot be removed.
     """
-    for domain in facts.domains if facts.kind == "mount" else ():
+    for domain in facts.domains if facts.is_mount else ():
         if domain not in in_use and is_mount_point(domain):
             detach(os.fsencode(domain))
     remove_session_folder(facts.folder)

@@ -88,7 +88,7 @@ def live_mounts(workspace: Workspace) -> list[SessionFacts]:
     Raises:
         OSError: when the folder of sessions cannot be read.
     """
-    return [facts for facts in live_sessions(workspace) if facts.kind == "mount"]
+    return [facts for facts in live_sessions(workspace) if facts.is_mount]
 
 
 def live_sessions(workspace: Workspace) -> list[SessionFacts]:
@@ -102,7 +102,7 @@ def live_sessions(workspace: Workspace) -> list[SessionFacts]:
 
 def is_suspended(facts: SessionFacts) -> bool:
     """Say whether a mounted session has no server but everything that another one needs to go on with it."""
-    return not facts.live and facts.kind == "mount" and (facts.folder / JOBSPEC_FILE).is_file()
+    return not facts.live and facts.is_mount and (facts.folder / JOBSPEC_FILE).is_file()
 
 
 def readable_sessions(workspace: Workspace) -> Iterator[SessionFacts]:
@@ -138,7 +138,7 @@ def _domain_subject(domain: Path, cwd: Path) -> Subject:
     for workspace in workspaces:
         found = [facts for facts in readable_sessions(workspace) if domain in facts.domains]
         for facts in found:
-            if facts.live and facts.kind == "mount":
+            if facts.live and facts.is_mount:
                 return facts
         for facts in found:
             if is_suspended(facts):

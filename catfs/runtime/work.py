@@ -76,13 +76,13 @@ class Work:
     terminals: tuple[int, int]
     transport: Transport
 
-    def run(self, writer: RunWriter, phases: Phases, tick: Callable[[], None] | None) -> Done:
+    def run(self, writer: RunWriter, phases: Phases, tick: Callable[[], None]) -> Done:
         """Execute everything, and keep what it printed.
 
         Args:
             writer: Where the output of the steps is kept.
             phases: Told how each step ended.
-            tick: Called about ten times a second, to show progress; None for nobody.
+            tick: Called about ten times a second; what it raises ends the command.
 
         Raises:
             MachineError: when a command could not be started at all, or its wall not be built.
@@ -101,7 +101,7 @@ class Work:
             phases.decide(RunPhase.EXECUTE, text, self.job.spec.steps[result.index - 1].intent)
         return Done(tuple(results), tuple(notes), cut_off)
 
-    def _run_single(self, tick: Callable[[], None] | None) -> tuple[list[StepEnd], bool]:
+    def _run_single(self, tick: Callable[[], None]) -> tuple[list[StepEnd], bool]:
         """Run one command: the launched child becomes it."""
         request, keeps = self.request, self._keeps(0)
         with self._report() as report:
@@ -128,7 +128,7 @@ class Work:
         self._check_started()(ended.status, ended.problem)
         return [StepEnd(ended.status, False, ended.started, ended.ended, ())], ended.cut_off
 
-    def _run_steps(self, tick: Callable[[], None] | None) -> tuple[list[StepEnd], bool]:
+    def _run_steps(self, tick: Callable[[], None]) -> tuple[list[StepEnd], bool]:
         """Run a pipeline: the launched child starts its steps."""
         plan, cwd = self.job.plan, self.request.cwd
         with self._report() as report:
@@ -230,7 +230,7 @@ class _Roots:
     """Gives the root of each domain's view of a session.
 
     Args:
-        session: The session. Its domains are read whole before the first root can be given.
+        session: The session.
     """
 
     def __init__(self, session: Session) -> None:
@@ -239,9 +239,9 @@ class _Roots:
 
     def __call__(self) -> tuple[Digest, ...]:
         roots = []
-        for index, base in enumerate(self._session.base.finish()):
-            nodes = LayeredNodes(MemoryNodes(), base.pack)
-            tree = Tree(nodes, base.pack.root_entry)
+        for index, base in enumerate(self._session.bases()):
+            nodes = LayeredNodes(MemoryNodes(), base.nodes)
+            tree = Tree(nodes, base.root_entry)
             view = fold(self._session.view, index, tree, nodes, self._digests, base.hard_links)
             roots.append(view.root)
         return tuple(roots)

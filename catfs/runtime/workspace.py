@@ -47,6 +47,8 @@ class Workspace:
         self.sessions = self.folder / "sessions"
         self.runs = self.folder / "runs"
         self.journal = self.folder / "journal"
+        self.store = self.folder / "store"
+        self.indexes = self.folder / "index"
 
     @classmethod
     def find(cls, start: Path) -> Self | None:

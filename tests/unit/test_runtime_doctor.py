@@ -17,6 +17,7 @@ from catfs.runtime.doctor import (
     find_dead_mounts,
 )
 from catfs.runtime.machine import check_kernel, check_machine
+from catfs.runtime.session import SessionKind
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.workspace import Workspace
 
@@ -28,7 +29,7 @@ def _mounts(tmp_path: Path, points: Sequence[str]) -> Path:
     return file
 
 
-def _facts(folder: Path, domain: Path, *, live: bool, kind: str = "mount") -> SessionFacts:
+def _facts(folder: Path, domain: Path, *, live: bool, kind: SessionKind = SessionKind.MOUNT) -> SessionFacts:
     return SessionFacts("s-1", folder, kind, 1, 1, (domain,), live)
 
 
@@ -76,7 +77,7 @@ def test_mounts_of_sessions_are_judged_by_their_sessions(tmp_path: Path, dead: s
         _facts(suspended, Path("/far/b"), live=False),
     ]
     assert [finding.subject for finding in find_dead_mounts(Path("/w"), sessions, mounts)] == ["/far/b"]
-    a_run = _facts(tmp_path, Path("/w/a"), live=False, kind="run")
+    a_run = _facts(tmp_path, Path("/w/a"), live=False, kind=SessionKind.RUN)
     assert [finding.subject for finding in find_dead_mounts(Path("/w"), [a_run], mounts)] == ["/w/a"]
 
 

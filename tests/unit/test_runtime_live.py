@@ -7,6 +7,7 @@ import pytest
 from catfs.errors import FormatError, UsageError
 from catfs.records import Outcome
 from catfs.runtime.live import LiveExamination, ask_examination, ask_log
+from catfs.runtime.session import SessionKind
 from catfs.runtime.sessions import SessionFacts
 
 _ROOT = "0" * 64
@@ -60,7 +61,7 @@ def test_unknown_fields_and_roots_without_domains_are_refused() -> None:
 
 def test_a_suspended_session_is_not_asked(tmp_path: Path) -> None:
     """Nobody serves it: that is said, with how to go on; its log is read where it lies."""
-    facts = SessionFacts("s-1", tmp_path, "mount", 1, 1, (Path("/d"),), False)
+    facts = SessionFacts("s-1", tmp_path, SessionKind.MOUNT, 1, 1, (Path("/d"),), False)
     with pytest.raises(UsageError, match=r"suspended.*catfs mount /d"):
         ask_examination(facts)
     assert ask_log(facts).path == tmp_path / "log.jsonl"

@@ -10,7 +10,7 @@ import pytest
 from catfs.errors import UsageError
 from catfs.runtime.declaration import declare
 from catfs.runtime.locks import is_locked
-from catfs.runtime.session import Session
+from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.workspace import Workspace
 
 
@@ -50,7 +50,7 @@ def test_a_look_is_not_in_the_way_of_a_new_session(tmp_path: Path, monkeypatch: 
         threading.Timer(0.05, os.close, (descriptor,)).start()
 
     monkeypatch.setattr(Session, "_make_folder", make_and_look)
-    with Session(workspace, "s", declare([domain], [], []), "run") as session:
+    with Session(workspace, "s", declare([domain], [], []), SessionKind.RUN) as session:
         assert is_locked(session.folder / "lock")
         with pytest.raises(UsageError, match="the session s has a living server"):
-            Session(workspace, "s", declare([domain], [], []), "run", resumed=True)
+            Session(workspace, "s", declare([domain], [], []), SessionKind.RUN, resumed=True)

@@ -17,7 +17,7 @@ from catfs.linux import set_parent_death_signal
 from catfs.runtime.declaration import DomainDeclaration
 from catfs.runtime.launch import enter_private_namespace, launch_mount
 from catfs.runtime.mounts import view_source
-from catfs.runtime.session import Session
+from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
@@ -27,7 +27,7 @@ def main() -> None:
     transport, workspace, domain = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     set_parent_death_signal(signal.SIGKILL)
     declarations = [DomainDeclaration(domain, ())]
-    with Session(Workspace.find_or_create(workspace), "bench", declarations, "run") as session:
+    with Session(Workspace.find_or_create(workspace), "bench", declarations, SessionKind.RUN) as session:
         session.base.finish()
         child = launch_mount(domain, view_source(workspace))
         enter_private_namespace()
