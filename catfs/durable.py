@@ -12,6 +12,8 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree
 from typing import Final
 
 from catfs.errors import UsageError, printable
@@ -75,6 +77,58 @@ def create_exclusively(
         renameat2(folder, temporary, folder, name, RENAME_NOREPLACE)
         if durable:
             os.fsync(folder)
+
+
+@contextmanager
+def publish_made(folder: Path, name: bytes) -> Iterator[Path]:
+    """Give a temporary path to make a file or a folder at, which gets its name in one step at the end.
+
+    For what is too large to be held in memory, or is written by a library that wants a path. A file
+    takes the place of one that has the name; a folder does not: its name must be free.
+
+    Args:
+        folder: Where the name is.
+        name: One file name, without `/`.
+
+    Yields:
+        A path in the same folder, at which there is nothing yet.
+
+    Raises:
+        FileExistsError: when a folder was made and the name is taken; what has it is untouched.
+        OSError: when another step fails. Whatever fails, here or at the caller, nothing that was made stays.
+        UsageError: when `name` is not one file name.
+    """
+    check_name(name)
+    temporary = folder / os.fsdecode(TEMPORARY_PREFIX + secrets.token_hex(8).encode())
+    target = folder / os.fsdecode(name)
+    try:
+        yield temporary
+        _fsync_all(temporary)
+        if temporary.is_dir():
+            with _open_directory(folder) as descriptor:
+                renameat2(descriptor, os.fsencode(temporary.name), descriptor, name, RENAME_NOREPLACE)
+        else:
+            os.rename(temporary, target)
+        fsync_directory(folder)
+    except BaseException:
+        # After a rename that worked the name is gone already, which is as good.
+        if temporary.is_dir():
+            rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _fsync_all(path: Path) -> None:
+    """Make a file durable, or a folder with the files in it."""
+    if path.is_dir():
+        for entry in path.iterdir():
+            _fsync_all(entry)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_durably(directory: Directory, name: bytes) -> None:

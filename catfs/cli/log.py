@@ -8,21 +8,17 @@ from pathlib import Path
 from catfs.cli.output import print_result
 from catfs.cli.words import add_json, add_subject
 from catfs.errors import UsageError, printable
-from catfs.ledger import RunReader
 from catfs.records import format_time
 from catfs.records.write_record import ProcessRecord, WriteRecord
-from catfs.runtime.live import ask_log
+from catfs.runtime.live import log_of_subject
 from catfs.runtime.log_reading import (
     ALL_OPERATIONS,
     LogFilter,
     LogItem,
-    LogSource,
-    log_of_run,
     read_log,
     shown_path,
 )
 from catfs.runtime.subject import find_subject
-from catfs.runtime.workspace import Workspace
 
 _PID_MAX = 2**31 - 1
 
@@ -67,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     glob = None if arguments.path is None else os.fsencode(arguments.path)
     chosen = LogFilter(glob, arguments.pid, arguments.op)
-    source = _find_log(arguments.subject)
+    source = log_of_subject(find_subject(arguments.subject, Path.cwd()))
     write = sys.stdout.write
     for item in read_log(source, chosen):
         if arguments.json:
@@ -77,14 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
         elif "process" in arguments.op:
             print_result(_process_line(item.record))
     return 0
-
-
-def _find_log(word: str | None) -> LogSource:
-    subject = find_subject(word, Path.cwd())
-    if not isinstance(subject, RunReader):
-        return ask_log(subject)
-    workspace = Workspace.find(subject.folder.resolve())
-    return log_of_run(subject, None if workspace is None else workspace.sessions)
 
 
 def _pid(text: str) -> int:

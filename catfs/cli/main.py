@@ -26,6 +26,7 @@ COMMANDS = {
     "status": "say what is mounted and how it stands",
     "diff": "list how a view differs from its domain",
     "log": "print the write log: who changed what, when",
+    "export": "write the log in a format that other programs read",
     "proof": "show the proof of a run or of a live session, or prove one path",
     "verify": "check the ledger of runs, without the domain",
     "validate": "check a job specification or a ledger and list everything that is wrong",

@@ -5,7 +5,7 @@ A log is read from its start. Damage ends the reading: every record before it is
 """
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 import orjson
 import zstandard
@@ -40,7 +40,15 @@ class LogDamageError(FormatError):
         self.cut_off = cut_off
 
 
-def log_lines(stream: BinaryIO, what: str) -> Iterator[bytes]:
+class LogStream(Protocol):
+    """What a log is read from: a binary file, or anything else that is read to its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give at most `size` bytes; none at the end."""
+        ...
+
+
+def log_lines(stream: LogStream, what: str) -> Iterator[bytes]:
     """Give the lines of a log without their newlines.
 
     Args:
@@ -93,7 +101,7 @@ def _check_length(line: bytes, what: str) -> None:
         raise FormatError(what, f"expected lines of at most {LINE_BYTES_MAX} bytes")
 
 
-def _chunks(stream: BinaryIO, what: str) -> Iterator[bytes]:
+def _chunks(stream: LogStream, what: str) -> Iterator[bytes]:
     """Give the log uncompressed, chunk by chunk."""
     chunk = stream.read(_PACKED_CHUNK_BYTES)
     if not chunk.startswith(_ZSTD_MAGIC):

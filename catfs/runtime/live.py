@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError, printable
+from catfs.ledger import RunReader
 from catfs.records import Outcome, RestoreDiff
 from catfs.records.fields import Fields
 from catfs.runtime.control import ask
-from catfs.runtime.log_reading import LogSource
+from catfs.runtime.log_reading import LogSource, log_of_run
 from catfs.runtime.sessions import SessionFacts
+from catfs.runtime.subject import Subject
+from catfs.runtime.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +148,16 @@ def ask_log(session: SessionFacts) -> LogSource:
     path = session.folder / "log.jsonl"
     domains = tuple(os.fsencode(domain) for domain in session.domains)
     return LogSource(path, f"the log of session {session.identity}", True, domains)
+
+
+def log_of_subject(subject: Subject) -> LogSource:
+    """Give the log of a session or a run, whatever `find_subject` found.
+
+    Raises:
+        RefusedError, MachineError: as `ask_examination`.
+        FormatError: as there, and when a run has no log.
+    """
+    if not isinstance(subject, RunReader):
+        return ask_log(subject)
+    workspace = Workspace.find(subject.folder.resolve())
+    return log_of_run(subject, None if workspace is None else workspace.sessions)

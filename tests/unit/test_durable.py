@@ -176,3 +176,58 @@ def test_syncing_a_folder_takes_a_path_or_a_descriptor(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="file"):
         durable.fsync_directory(tmp_path / "file")
+
+
+def _made(path: Path, content: bytes) -> None:
+    with durable.publish_made(path.parent, os.fsencode(path.name)) as temporary:
+        temporary.write_bytes(content)
+
+
+def test_a_file_that_was_made_takes_the_place_of_another(tmp_path: Path) -> None:
+    """What a library wrote under a temporary path appears under its name in one step."""
+    for content in (b"first", b"second"):
+        _made(tmp_path / "name", content)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"name": content}
+
+
+def test_a_folder_that_was_made_needs_a_free_name(tmp_path: Path) -> None:
+    """A folder appears whole, and never in place of what is there."""
+    with durable.publish_made(tmp_path, b"folder") as temporary:
+        temporary.mkdir()
+        (temporary / "inside").write_bytes(b"1")
+    with (
+        pytest.raises(FileExistsError, match="folder"),
+        durable.publish_made(tmp_path, b"folder") as temporary,
+    ):
+        temporary.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "inside"]
+
+
+def test_what_was_made_is_brought_to_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File, rename, folder, in this order; for a folder its files come first."""
+    with durable.publish_made(tmp_path, b"file") as temporary:
+        temporary.write_bytes(b"1")
+        calls = _watch(monkeypatch)
+    assert calls == ["open", "fsync", "rename", "open", "fsync"]
+
+
+def _make_half(folder: Path, kind: str) -> None:
+    """Begin to make something under the name `name`, and fail."""
+    with durable.publish_made(folder, b"name") as temporary:
+        if kind == "file":
+            temporary.write_bytes(b"half")
+        elif kind == "folder":
+            temporary.mkdir()
+            (temporary / "half").write_bytes(b"")
+        raise KeyError("stop")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
+def test_an_error_while_making_leaves_nothing(tmp_path: Path, kind: str) -> None:
+    """Whatever was begun is taken away, and what had the name stays."""
+    (tmp_path / "name").write_bytes(b"old")
+    with pytest.raises(KeyError, match="stop"):
+        _make_half(tmp_path, kind)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"name": b"old"}
