@@ -4,6 +4,7 @@ An error keeps its facts in fields, knows the exit status of the command that me
 and reads as one sentence: what, where, expected, got, what to do.
 """
 
+import os
 from enum import IntEnum
 
 
@@ -87,6 +88,14 @@ class MachineError(CatfsError):
 
 class CommitError(CatfsError):
     """A commit could not be carried out; the domain holds the old state or is recoverable."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Give what an error says, for people: of one of the machine its words and the file, not its number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    names = [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    return ": ".join([error.strerror, *(printable(os.fsencode(name)) for name in names)])
 
 
 def printable(name: bytes) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from catfs.cli.output import print_json, tell
 from catfs.cli.words import find_workspace, say_leftovers, say_recoveries
-from catfs.commit import recover
 from catfs.errors import ExitStatus, MachineError, UsageError, printable
 from catfs.linux import umount2
 from catfs.records import Leftovers, RestoreDiff
@@ -18,6 +17,7 @@ from catfs.runtime.control import ask
 from catfs.runtime.mounted import conclude_suspended
 from catfs.runtime.mounts import is_mount_point
 from catfs.runtime.occupants import occupants
+from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.sessions import (
     ENDING_SECONDS_MAX,
     SessionFacts,
@@ -75,10 +75,10 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool, r
         CatfsError: what the session refuses.
     """
     workspace = _workspace_of(domain)
-    say_recoveries(recover(os.fsencode(workspace.folder)))
+    say_recoveries(recover_workspace(workspace))
     facts = _session_of(workspace, domain)
     if not facts.live:
-        run_id = committed_run(facts.folder)
+        run_id = committed_run(workspace, facts.folder)
         if run_id is not None:
             return _end_committed(facts, run_id, as_json=as_json)
         return _commit_suspended(workspace, facts, leftovers, as_json=as_json, rebase=rebase)
@@ -107,7 +107,7 @@ def _commit_suspended(
 def _end_committed(facts: SessionFacts, run_id: str, *, as_json: bool) -> int:
     """End a session whose server ended after its commit was decided; its outputs are in place by now."""
     clear_dead_session(facts)
-    sentence = f"the session was committed by run {run_id}, whose record is not complete"
+    sentence = f"the session was committed by run {run_id}, although its server could not say so"
     return _say_end(sentence, run_id=run_id, as_json=as_json)
 
 
@@ -118,9 +118,9 @@ def end_by_discard(domain: Path | None, *, as_json: bool) -> int:
         UsageError, MachineError: as `end_by_commit`.
     """
     workspace = _workspace_of(domain)
-    say_recoveries(recover(os.fsencode(workspace.folder)))
+    say_recoveries(recover_workspace(workspace))
     facts = _session_of(workspace, domain)
-    run_id = None if facts.live else committed_run(facts.folder)
+    run_id = None if facts.live else committed_run(workspace, facts.folder)
     _discard(facts)
     if run_id is not None:
         sentence = f"the session had been committed by run {run_id} already: its outputs stay"

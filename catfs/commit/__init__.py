@@ -24,12 +24,14 @@ from catfs.commit.plan import (
     Step,
     plan_commit,
 )
-from catfs.commit.recover import Outcome, Recovery, list_journals, recover
-from catfs.commit.source import Material, OutputSource
+from catfs.commit.recover import Outcome, Recovery, list_decided, list_journals, recover
+from catfs.commit.source import NO_RECORD, CommitRecord, Material, OutputSource, Publish
 
 __all__ = [
+    "NO_RECORD",
     "Action",
     "CommitPlan",
+    "CommitRecord",
     "CommitReport",
     "DomainChanges",
     "DomainPlace",
@@ -40,6 +42,7 @@ __all__ = [
     "NoteKind",
     "Outcome",
     "OutputSource",
+    "Publish",
     "Recovery",
     "RefusedChangeError",
     "Staging",
@@ -50,6 +53,7 @@ __all__ = [
     "decode_staging",
     "encode_journal",
     "encode_staging",
+    "list_decided",
     "list_journals",
     "plan_commit",
     "recover",

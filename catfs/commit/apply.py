@@ -1,7 +1,8 @@
 """Carrying out a plan: stage, check, decide, apply. Until the decision the old state holds, then the new.
 
 The decision is one rename: that of the journal, in `durable.create_exclusively`. Everything up to it
-can be given up without a trace; everything after it is carried out by whoever finds the journal.
+can be given up without a trace; everything after it is carried out by whoever finds the journal, the
+publication of the commit's record included.
 """
 
 import os
@@ -20,7 +21,7 @@ from catfs.commit.journal import (
 )
 from catfs.commit.plan import Action, CommitPlan, Note
 from catfs.commit.reach import Signature, is_present
-from catfs.commit.source import OutputSource
+from catfs.commit.source import NO_RECORD, CommitRecord, OutputSource
 from catfs.commit.stage import FSYNC_CALLS_MAX, slot_of, stage_step
 from catfs.commit.steps import finish_commit, give_up_commit
 from catfs.commit.workspace import (
@@ -33,7 +34,8 @@ from catfs.commit.workspace import (
     site_of,
 )
 from catfs.durable import create_exclusively
-from catfs.errors import CatfsError, CommitError, printable
+from catfs.errors import CatfsError, CommitError, printable, reason_of
+from catfs.limits import JSON_BYTES_MAX
 from catfs.linux import syncfs
 
 
@@ -43,11 +45,13 @@ class UnfinishedCommitError(CommitError):
     Args:
         commit_id: Identity of the commit.
         reason: What stands in the way.
+        in_doubt: Whether the disk refused just when it was decided, so that it may have been or not.
     """
 
-    def __init__(self, commit_id: str, reason: str) -> None:
+    def __init__(self, commit_id: str, reason: str, *, in_doubt: bool = False) -> None:
+        state = "is either decided or given up, which the disk did not say" if in_doubt else "is decided"
         super().__init__(
-            f"commit {commit_id} is decided but not finished: {reason}",
+            f"commit {commit_id} {state}{'' if in_doubt else ' but not finished'}: {reason}",
             hint="remove what stands in the way; the next catfs command, or `catfs doctor --fix`, goes on",
         )
         self.commit_id = commit_id
@@ -70,7 +74,12 @@ class CommitReport:
 
 
 def apply_commit(
-    plan: CommitPlan, sources: Sequence[OutputSource], *, catfs_folder: bytes, commit_id: str
+    plan: CommitPlan,
+    sources: Sequence[OutputSource],
+    *,
+    catfs_folder: bytes,
+    commit_id: str,
+    record: CommitRecord = NO_RECORD,
 ) -> CommitReport:
     """Carry out a plan, all or nothing, also against crashes. Waits for other commits to the same places.
 
@@ -79,6 +88,7 @@ def apply_commit(
         sources: The view of each domain of the plan, in its order.
         catfs_folder: Absolute path of the `.catfs` folder of the workspace, which exists.
         commit_id: Identity of the commit, never used before in this workspace.
+        record: Prepared before the commit is decided, and valid when it is done.
 
     Returns:
         What was done; every output is durable by then.
@@ -92,6 +102,8 @@ def apply_commit(
     check_commit_id(commit_id)
     assert len(sources) == len(plan.domains)
     if not plan.steps:
+        record.prepare(plan.notes)
+        record.publish(commit_id)
         return CommitReport(commit_id, 0, plan.notes)
     try:
         with open_workspace(catfs_folder) as workspace, open_domains(plan.domains) as descriptors:
@@ -100,11 +112,13 @@ def apply_commit(
                 for path, descriptor in zip(plan.domains, descriptors, strict=True)
             ]
             _check_nothing_pending(workspace, sites, commit_id)
-            journal, signatures, notes = _decide(workspace, plan, sources, sites, commit_id)
-            _finish(workspace, journal, sites, signatures)
+            journal, signatures, notes = _decide(workspace, plan, sources, sites, commit_id, record)
+            _finish(workspace, journal, sites, signatures, record)
     except OSError as error:
-        raise CommitError(f"commit {commit_id} was given up, nothing was changed: {error}") from error
-    return CommitReport(commit_id, len(plan.steps), (*plan.notes, *notes))
+        raise CommitError(
+            f"commit {commit_id} was given up, nothing was changed: {reason_of(error)}"
+        ) from error
+    return CommitReport(commit_id, len(plan.steps), notes)
 
 
 def _check_nothing_pending(workspace: Workspace, sites: Sequence[Site], commit_id: str) -> None:
@@ -127,28 +141,61 @@ def _decide(
     sources: Sequence[OutputSource],
     sites: Sequence[Site],
     commit_id: str,
-) -> tuple[Journal, dict[int, Signature], list[Note]]:
+    record: CommitRecord,
+) -> tuple[Journal, dict[int, Signature], tuple[Note, ...]]:
     """Stage, check and publish the journal; or leave the old state, without a trace, and raise."""
     places = tuple(site.place for site in sites)
+    at_journal = False
     try:
         staging = encode_staging(Staging(commit_id, places))
         create_exclusively(workspace.journals, commit_id.encode() + STAGING_SUFFIX, staging, mode=0o600)
         for site in sites:
             make_stage(site)
-        notes = _stage_all(plan, sources, sites)
+        notes = (*plan.notes, *_stage_all(plan, sources, sites))
         signatures = check_conflicts(plan, sites)
         folders = final_folders(plan, sites, sources)
         journal = Journal(commit_id, places, plan.steps, folders)
-        data = encode_journal(journal)
+        data = _journal_bytes(journal)
+        record.prepare(notes)
+        at_journal = True
         create_exclusively(workspace.journals, commit_id.encode() + JOURNAL_SUFFIX, data, mode=0o600)
     except BaseException as error:
         try:
             give_up_commit(workspace, commit_id, sites)
         except OSError as second:
-            reason = f"{error}; and it could not be given up either: {second}"
-            raise UnfinishedCommitError(commit_id, reason) from error
+            raise _not_given_up(commit_id, error, second, at_journal=at_journal) from error
         raise
     return journal, signatures, notes
+
+
+def _journal_bytes(journal: Journal) -> bytes:
+    """Give the bytes of a journal that every recovery can read."""
+    data = encode_journal(journal)
+    if len(data) > JSON_BYTES_MAX:
+        raise CommitError(
+            f"commit {journal.commit_id} has too many steps: expected a journal of at most "
+            f"{JSON_BYTES_MAX} bytes, got {len(data)}",
+            hint="declare fewer outputs, or commit in several runs",
+        )
+    return data
+
+
+def _not_given_up(commit_id: str, error: BaseException, second: OSError, *, at_journal: bool) -> CommitError:
+    """Give the error of a commit that failed, and whose traces could not be removed either.
+
+    Args:
+        commit_id: Identity of the commit.
+        error: Why it failed.
+        second: Why they could not.
+        at_journal: Whether the journal was being published: then it may be there, or come back.
+    """
+    reason = f"{reason_of(error)}; and it could not be cleared away: {reason_of(second)}"
+    if at_journal:
+        return UnfinishedCommitError(commit_id, reason, in_doubt=True)
+    return CommitError(
+        f"commit {commit_id} was given up, nothing was changed: {reason}",
+        hint="the next catfs command, or `catfs doctor --fix`, clears it away",
+    )
 
 
 def _stage_all(plan: CommitPlan, sources: Sequence[OutputSource], sites: Sequence[Site]) -> list[Note]:
@@ -174,10 +221,14 @@ def _stage_all(plan: CommitPlan, sources: Sequence[OutputSource], sites: Sequenc
 
 
 def _finish(
-    workspace: Workspace, journal: Journal, sites: Sequence[Site], signatures: dict[int, Signature]
+    workspace: Workspace,
+    journal: Journal,
+    sites: Sequence[Site],
+    signatures: dict[int, Signature],
+    record: CommitRecord,
 ) -> None:
     """Carry out a decided commit; what fails now is told apart from what fails before."""
     try:
-        finish_commit(workspace, journal, sites, signatures)
+        finish_commit(workspace, journal, sites, signatures, record.publish)
     except (OSError, CatfsError) as error:
-        raise UnfinishedCommitError(journal.commit_id, str(error)) from error
+        raise UnfinishedCommitError(journal.commit_id, reason_of(error)) from error

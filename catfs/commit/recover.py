@@ -21,6 +21,7 @@ from catfs.commit.journal import (
     read_staging,
 )
 from catfs.commit.reach import is_present
+from catfs.commit.source import Publish, publish_nothing
 from catfs.commit.steps import StepState, find_states, finish_commit, give_up_commit, lost_content
 from catfs.commit.workspace import (
     Workspace,
@@ -30,7 +31,7 @@ from catfs.commit.workspace import (
     site_of,
 )
 from catfs.durable import TEMPORARY_PREFIX
-from catfs.errors import CommitError, ConflictError, FormatError, printable
+from catfs.errors import CommitError, ConflictError, FormatError, printable, reason_of
 
 
 class Outcome(Enum):
@@ -83,12 +84,30 @@ def list_journals(catfs_folder: bytes) -> tuple[str, ...]:
     return ()
 
 
-def recover(catfs_folder: bytes, *, wait: bool = True) -> tuple[Recovery, ...]:
+def list_decided(catfs_folder: bytes) -> tuple[str, ...]:
+    """Give the identities of all commits that are decided, in order; no locks are taken.
+
+    Args:
+        catfs_folder: Path of the `.catfs` folder of the workspace.
+
+    Raises:
+        OSError: when the journal folder cannot be read; one that does not exist holds nothing.
+    """
+    with suppress(FileNotFoundError):
+        names = map(os.fsencode, os.listdir(os.path.join(catfs_folder, b"journal")))
+        return _identities([name for name in names if name.endswith(JOURNAL_SUFFIX)])
+    return ()
+
+
+def recover(
+    catfs_folder: bytes, *, wait: bool = True, publish: Publish = publish_nothing
+) -> tuple[Recovery, ...]:
     """Finish or clear away every interrupted commit of a workspace.
 
     Args:
         catfs_folder: Absolute path of the `.catfs` folder of the workspace.
         wait: Whether to wait for commits that are under way; otherwise they give BUSY.
+        publish: Makes the record of each commit that is finished valid.
 
     Returns:
         One report for each commit that had a record or a stage, in the order of their identities.
@@ -105,7 +124,7 @@ def recover(catfs_folder: bytes, *, wait: bool = True) -> tuple[Recovery, ...]:
                 if name.startswith(TEMPORARY_PREFIX):
                     os.unlink(name, dir_fd=workspace.journals)
             identities = _identities(names)
-            reports = [_recover_one(workspace, identity, wait=wait) for identity in identities]
+            reports = [_recover_one(workspace, identity, publish, wait=wait) for identity in identities]
             return (*reports, *_remove_orphans(workspace, identities))
     except BlockingIOError:
         return (Recovery("", Outcome.BUSY, "another process is committing in this workspace"),)
@@ -121,12 +140,13 @@ def _identities(names: Sequence[bytes]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _recover_one(workspace: Workspace, commit_id: str, *, wait: bool) -> Recovery:
+def _recover_one(workspace: Workspace, commit_id: str, publish: Publish, *, wait: bool) -> Recovery:
     """Finish or clear away one commit; every failure is a report, so that the others still get their turn."""
     try:
         check_commit_id(commit_id)
         if is_present(workspace.journals, commit_id.encode() + JOURNAL_SUFFIX):
-            return _finish_one(workspace, read_journal(workspace.journals, commit_id), wait=wait)
+            journal = read_journal(workspace.journals, commit_id)
+            return _finish_one(workspace, journal, publish, wait=wait)
         staging = read_staging(workspace.journals, commit_id)
         return _give_up_one(workspace, commit_id, staging.domains, wait=wait)
     except FormatError as error:
@@ -140,10 +160,11 @@ def _recover_one(workspace: Workspace, commit_id: str, *, wait: bool) -> Recover
     except BlockingIOError:
         return Recovery(commit_id, Outcome.BUSY, "another process is committing to the same domain")
     except (OSError, CommitError) as error:
-        return Recovery(commit_id, Outcome.FAILED, f"commit {commit_id} could not be finished yet: {error}")
+        message = f"commit {commit_id} could not be finished yet: {reason_of(error)}"
+        return Recovery(commit_id, Outcome.FAILED, message)
 
 
-def _finish_one(workspace: Workspace, journal: Journal, *, wait: bool) -> Recovery:
+def _finish_one(workspace: Workspace, journal: Journal, publish: Publish, *, wait: bool) -> Recovery:
     """Carry out the rest of a decided commit, after a look at every step that changes nothing."""
     with open_domains([place.path for place in journal.domains], wait=wait) as descriptors:
         sites = [
@@ -158,7 +179,7 @@ def _finish_one(workspace: Workspace, journal: Journal, *, wait: bool) -> Recove
             # The commit was being given up when a power cut brought back its journal: no step was done.
             give_up_commit(workspace, journal.commit_id, sites)
             return Recovery(journal.commit_id, Outcome.GIVEN_UP)
-        finish_commit(workspace, journal, sites, {})
+        finish_commit(workspace, journal, sites, {}, publish)
     return Recovery(journal.commit_id, Outcome.FINISHED)
 
 
@@ -184,5 +205,6 @@ def _remove_orphans(workspace: Workspace, identities: Sequence[str]) -> list[Rec
                 remove_stage_folder(workspace.stages, os.fsencode(name))
                 reports.append(Recovery(name, Outcome.GIVEN_UP))
             except OSError as error:
-                reports.append(Recovery(name, Outcome.FAILED, f"stage {name!r} cannot be removed: {error}"))
+                message = f"stage {name!r} cannot be removed: {reason_of(error)}"
+                reports.append(Recovery(name, Outcome.FAILED, message))
     return reports

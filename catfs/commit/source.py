@@ -1,7 +1,10 @@
-"""Where a commit takes new content from: the view of a session, seen through the smallest interface."""
+"""What a commit needs of others: where new content comes from, and where it is recorded that it happened."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from catfs.commit.plan import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,37 @@ class Material:
     mtime_ns: int
     target: bytes | None = None
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Publish = Callable[[str], None]
+"""Told the identity of a commit whose every name is new: makes the prepared record of it valid, durably.
+It is called again when a crash came in between, and does nothing where no record was prepared.
+
+Raises OSError when that fails; the commit stays unfinished then, and a recovery goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """The record of a commit, which becomes valid with the commit and not without.
+
+    Args:
+        prepare: Told what the commit leaves out or adds, when all is staged and checked and before it is
+            decided: writes the record durably, so that `publish` needs nothing else. May raise, which gives
+            the commit up.
+        publish: Makes the record valid.
+    """
+
+    prepare: Callable[[Sequence[Note]], None]
+    publish: Publish
+
+
+def publish_nothing(commit_id: str) -> None:
+    """Publish the record of a commit that has none."""
+    del commit_id
+
+
+NO_RECORD = CommitRecord(prepare=lambda _notes: None, publish=publish_nothing)
+"""The record of a commit that is recorded nowhere."""
 
 
 class OutputSource(Protocol):

@@ -23,6 +23,7 @@ from catfs.commit.reach import (
     read_entry,
     read_signature,
 )
+from catfs.commit.source import Publish
 from catfs.commit.stage import DIRECTORY_MODE, FSYNC_CALLS_MAX, slot_of
 from catfs.commit.workspace import Site, Workspace, remove_stage, set_mtime
 from catfs.durable import remove_durably
@@ -42,7 +43,11 @@ class StepState(Enum):
 
 
 def finish_commit(
-    workspace: Workspace, journal: Journal, sites: Sequence[Site], signatures: Mapping[int, Signature]
+    workspace: Workspace,
+    journal: Journal,
+    sites: Sequence[Site],
+    signatures: Mapping[int, Signature],
+    publish: Publish,
 ) -> None:
     """Carry out what is left of a decided commit and mark it done.
 
@@ -52,6 +57,7 @@ def finish_commit(
         sites: The locked domains.
         signatures: By number of a step, what the file that it replaces or removes looked like when it was
             last read; a file that still looks so is not read again. Empty in a recovery.
+        publish: Makes the record of the commit valid, while its journal is still there.
 
     Raises:
         ConflictError: when a name is neither what it was nor what it is to be: somebody changed it after
@@ -64,6 +70,7 @@ def finish_commit(
             _perform(sites[step.domain], step, slot_of(number))
     _close_folders(journal.folders, sites)
     _sync_folders(journal.folders, sites)
+    publish(journal.commit_id)
     for site in sites:
         remove_stage(site)
     _discard(workspace, journal.commit_id, STAGING_SUFFIX)

@@ -3,7 +3,7 @@
 from catfs.ledger.chain import Chain, ChainContent, ChainDamageError, ChainEntry, ChainRecord
 from catfs.ledger.log_file import LogFile
 from catfs.ledger.reader import LAST_RUN, RunFiles, RunFolder, RunReader, find_run, list_runs
-from catfs.ledger.writer import RunWriter
+from catfs.ledger.writer import RunWriter, publish_proof
 
 __all__ = [
     "LAST_RUN",
@@ -19,4 +19,5 @@ __all__ = [
     "RunWriter",
     "find_run",
     "list_runs",
+    "publish_proof",
 ]

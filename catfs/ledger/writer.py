@@ -1,13 +1,15 @@
 """Writing a run folder: every record, the compressed log, and last of all the proof.
 
 A run folder is complete when PROOF.json is there, which is published only after everything else is on
-the disk. So a run that was stopped leaves a folder that says of itself that it proves nothing.
+the disk. So a run that was stopped leaves a folder that says of itself that it proves nothing. The proof of a
+commit is written before the commit is decided, under another name, and is published with it: by a rename,
+which a recovery can do as well.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,9 +19,11 @@ from catfs.digest import Digest
 from catfs.durable import create_exclusively, fsync_directory, write_fully
 from catfs.errors import FormatError, UsageError, printable
 from catfs.limits import HASH_CHUNK_BYTES
+from catfs.linux import RENAME_NOREPLACE, renameat2
 from catfs.merkle import LogTree
 from catfs.records import (
     HISTORY_DATA_FILE,
+    PENDING_PROOF_FILE,
     PROOF_FILE,
     WRITE_LOG_FILE,
     FileRecord,
@@ -196,8 +200,8 @@ class RunWriter:
         self._files[WRITE_LOG_FILE] = Digest(hasher.digest())
         return LogSummary(tree.size, size, tree.root)
 
-    def finish(self, proof: Proof) -> None:
-        """Make everything durable and publish the proof, which completes the run.
+    def prepare(self, proof: Proof) -> None:
+        """Make everything durable, the proof included, which does not count before it is published.
 
         Args:
             proof: Lists exactly the files of this folder.
@@ -219,9 +223,40 @@ class RunWriter:
                 os.close(descriptor)
         if self._steps is not None:
             fsync_directory(self._steps)
-        fsync_directory(self._descriptor)
-        create_exclusively(self._descriptor, PROOF_FILE.encode(), file_bytes(proof))
+        create_exclusively(self._descriptor, PENDING_PROOF_FILE.encode(), file_bytes(proof))
         fsync_directory(os.path.dirname(self.folder) or b".")
+
+    def restart(self, kept: Collection[str]) -> None:
+        """Take away a proof that was prepared, and all files but some, to write them anew.
+
+        Args:
+            kept: Names of the files that stay.
+
+        Raises:
+            OSError: when a file cannot be removed.
+        """
+        for folder, prefix in ((self._descriptor, ""), (self._steps, f"{STEPS_FOLDER}/")):
+            for last in [] if folder is None else os.listdir(folder):
+                if last != STEPS_FOLDER and prefix + last not in kept:
+                    os.unlink(last, dir_fd=folder)
+        self._files = {name: digest for name, digest in self._files.items() if name in kept}
+
+    def publish(self) -> None:
+        """Let the prepared proof count, which completes the run.
+
+        Raises:
+            OSError: when the disk refuses.
+        """
+        publish_proof(self.folder)
+
+    def finish(self, proof: Proof) -> None:
+        """Prepare a proof and publish it at once.
+
+        Raises:
+            FormatError, OSError: as `prepare`.
+        """
+        self.prepare(proof)
+        self.publish()
 
     @contextmanager
     def _new_file(self, name: str) -> Iterator[int]:
@@ -246,3 +281,30 @@ class RunWriter:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             self._steps = os.open(STEPS_FOLDER, flags, dir_fd=self._descriptor)
         return self._steps, last.encode()
+
+
+def publish_proof(folder: Path) -> bool:
+    """Let the proof of a run count that was prepared, durably; nothing happens when it counts already.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Whether there is a proof that counts now; False when none was prepared, or there is no such folder.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        pending, proof = PENDING_PROOF_FILE.encode(), PROOF_FILE.encode()
+        with suppress(FileNotFoundError, FileExistsError):
+            renameat2(descriptor, pending, descriptor, proof, RENAME_NOREPLACE)
+        # Also after a rename that a stopped process did: it may not be durable yet.
+        os.fsync(descriptor)
+        return PROOF_FILE in os.listdir(descriptor)
+    finally:
+        os.close(descriptor)

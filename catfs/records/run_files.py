@@ -32,6 +32,9 @@ PROOF_FILE: Final = "PROOF.json"
 HISTORY_DATA_FILE: Final = "HISTORY.data"
 """The bytes of a run with history. No proof lists it, so it may be removed: HISTORY.json has its digest."""
 
+PENDING_PROOF_FILE: Final = "PROOF.pending"
+"""The proof of a run whose commit is not done: it proves nothing yet, and perhaps never will."""
+
 STEPS_FOLDER: Final = "steps"
 
 SCHEMA_OF_FILE: Final[Mapping[str, str]] = {

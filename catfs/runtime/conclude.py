@@ -1,22 +1,23 @@
 """The end of a session: fold, prove, commit, record.
 
 Nothing flows back: each phase takes what the one before it gave. The proof is a pure function of what
-the session left and what was declared; the commit happens only after it; the ledger is written last,
-its proof file last of all.
+the session left and what was declared; the commit happens only after it. The ledger is written when the
+commit can be decided, and counts when the commit is done: then its proof file is published, last of all.
 """
 
+import functools
 import getpass
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import catfs
 from catfs.clock import system_clock
 from catfs.commit import (
-    CommitReport,
+    CommitRecord,
     DomainChanges,
     Note,
     UnfinishedCommitError,
@@ -67,10 +68,10 @@ from catfs.records.run_files import (
     STATUS_FILE,
     step_file,
 )
-from catfs.runtime.chained import append_run
 from catfs.runtime.keeping import HistoryKeeper
 from catfs.runtime.outputs import ViewOutputs
 from catfs.runtime.phases import Phases
+from catfs.runtime.recovery import publish_run
 from catfs.runtime.request import Job
 from catfs.runtime.session import DomainState, Session
 from catfs.runtime.stopping import to_the_end
@@ -184,7 +185,8 @@ def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:
 
     Raises:
         MachineError, ReplayError, OSError: as `examine`.
-        UnfinishedCommitError: when a commit was decided and could not be finished; recovery goes on.
+        UnfinishedCommitError: when a commit was decided and could not be finished; recovery goes on, and
+            completes the record.
     """
     steps, phases = recording.steps, recording.phases
     status = next((step.status for step in steps if step.status), 0)
@@ -192,44 +194,67 @@ def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:
         examination = examine(session, job, status)
     changes = sum(len(domain.changes) for domain in examination.evidence.domains)
     phases.decide(RunPhase.POST_SNAPSHOT, f"found {counted(changes, 'change')}", _roots_text(examination))
-    notes: tuple[Note, ...] = ()
     keeper = HistoryKeeper(session)
     if examination.verdict.commits:
         keeper.keep_originals([split.declared for split in examination.verdict.domains])
+    _log_content(session, examination)
+    write = functools.partial(_record, session, job, keeper)
     with to_the_end():
         if examination.verdict.commits:
-            with phases.phase("commit"):
-                examination, notes = _commit(session, examination, recording.workspace, job.spec.run_id)
-        verdict = examination.verdict
-        phases.decide(RunPhase.VERIFY, f"the outcome is {verdict.outcome.value}", verdict.sentence)
-        return _record(session, job, recording, examination, notes, keeper)
+            done = _commit(session, job.spec.run_id, recording, examination, write)
+            if isinstance(done, Conclusion):
+                return done
+            examination = done
+        conclusion = write(recording, examination, ())
+        publish_run(recording.workspace, job.spec.run_id)
+        return conclusion
 
 
 def _commit(
-    session: Session, examination: Examination, workspace: Workspace, run_id: str
-) -> tuple[Examination, tuple[Note, ...]]:
-    """Commit declared outputs; a commit that was refused or given up changes the judgement."""
-    session.announce_commit(run_id, [(split.path, split.declared) for split in examination.verdict.domains])
+    session: Session,
+    run_id: str,
+    recording: Recording,
+    examination: Examination,
+    write: Callable[[Recording, Examination, Sequence[Note]], Conclusion],
+) -> Conclusion | Examination:
+    """Commit declared outputs, and the record with them; give another judgement when that was given up."""
+    started, kept = system_clock(), recording.writer.files
+    session.announce_commit(run_id)
+    prepared: list[tuple[Phases, Conclusion]] = []
+
+    def prepare(notes: Sequence[Note]) -> None:
+        phases = recording.phases.draft("commit", started)
+        conclusion = write(replace(recording, phases=phases), examination, notes)
+        prepared.append((phases, conclusion))
+
+    record = CommitRecord(prepare, lambda run_id: publish_run(recording.workspace, run_id))
     try:
-        report = _apply(session, examination, workspace, run_id)
+        _apply(session, examination, recording.workspace, run_id, record)
     except ConflictError as error:
-        return _with_conflict(examination, error), ()
-    except UnfinishedCommitError:
-        raise
+        examination = _with_conflict(examination, error)
     except CommitError as error:
+        if isinstance(error, UnfinishedCommitError) and error.commit_id == run_id:
+            raise
         evidence = replace(examination.evidence, commit_problem=str(error))
-        return examination.with_evidence(evidence), ()
-    return examination, report.notes
+        examination = examination.with_evidence(evidence)
+    else:
+        [(phases, conclusion)] = prepared
+        recording.phases.adopt(phases)
+        return conclusion
+    recording.writer.restart(kept)
+    return examination
 
 
-def _apply(session: Session, examination: Examination, workspace: Workspace, run_id: str) -> CommitReport:
+def _apply(
+    session: Session, examination: Examination, workspace: Workspace, run_id: str, record: CommitRecord
+) -> None:
     changes = [
         DomainChanges(split.path, split.declared, domain.outputs)
         for split, domain in zip(examination.verdict.domains, examination.evidence.domains, strict=True)
     ]
     sources = [ViewOutputs(session.view, index) for index in range(len(changes))]
     folder = os.fsencode(workspace.folder)
-    return apply_commit(plan_commit(changes), sources, catfs_folder=folder, commit_id=run_id)
+    apply_commit(plan_commit(changes), sources, catfs_folder=folder, commit_id=run_id, record=record)
 
 
 def _with_conflict(examination: Examination, error: ConflictError) -> Examination:
@@ -251,15 +276,16 @@ def _with_conflict(examination: Examination, error: ConflictError) -> Examinatio
 def _record(
     session: Session,
     job: Job,
+    keeper: HistoryKeeper,
     recording: Recording,
     examination: Examination,
-    notes: tuple[Note, ...],
-    keeper: HistoryKeeper,
+    notes: Sequence[Note],
 ) -> Conclusion:
-    """Write the ledger of a run, its proof last."""
+    """Write the ledger of a run, its proof last, which does not count before it is published."""
     writer = recording.writer
     run_id = job.spec.run_id
     evidence, verdict, states = examination.evidence, examination.verdict, examination.states
+    recording.phases.decide(RunPhase.VERIFY, f"the outcome is {verdict.outcome.value}", verdict.sentence)
     paths = [domain.path for domain in evidence.domains]
     posts = [
         post_tree(state.base, split.declared) if verdict.commits else state.base
@@ -276,7 +302,6 @@ def _record(
     outputs = outputs_record(run_id, evidence, verdict, views, _notes_by_output(evidence, notes))
     writer.write_record(OUTPUTS_FILE, outputs)
     writer.write_record(DOMAIN_ROOTS_FILE, domain_roots(run_id, evidence, post_roots))
-    _log_content(session, examination)
     for step in recording.steps:
         writer.write_record(step_file(step.index, "json"), step)
     log = writer.add_log(session.log_path)
@@ -295,9 +320,8 @@ def _record(
         log=log,
     )
     proof = assemble_proof(job.spec, evidence, verdict, post_roots, facts, writer.files)
-    writer.finish(proof)
-    append_run(recording.workspace, proof)
-    return Conclusion(proof, verdict.sentence, difference, notes)
+    writer.prepare(proof)
+    return Conclusion(proof, verdict.sentence, difference, tuple(notes))
 
 
 def _ledger(job: Job, recording: Recording, examination: Examination) -> LedgerRecord:

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from catfs.clock import Clock, system_clock
-from catfs.commit import Outcome, Recovery, list_journals, recover
-from catfs.errors import CatfsError, FormatError, printable
+from catfs.commit import Outcome, Recovery, list_decided, list_journals
+from catfs.errors import CatfsError, FormatError, printable, reason_of
 from catfs.ledger import RunFolder, list_runs
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import MOUNT_TABLE, catfs_mounts, detach
+from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
 from catfs.runtime.subject import is_suspended
@@ -128,7 +129,7 @@ def clean(findings: list[Finding]) -> Iterator[Treatment]:
         except NotCleanedError as error:
             yield Treatment(finding, cleaned=False, report=str(error))
         except OSError as error:
-            yield Treatment(finding, cleaned=False, report=f"it cannot be removed: {error.strerror or error}")
+            yield Treatment(finding, cleaned=False, report=f"it cannot be removed: {reason_of(error)}")
 
 
 def find_dead_mounts(
@@ -182,34 +183,34 @@ def _find_commits(workspace: Workspace) -> Iterator[Finding]:
     reports: dict[str, Recovery] = {}
     for identity in identities:
         sentence = f"the commit {printable(os.fsencode(identity))} was interrupted"
-        treat = partial(_recover, folder, identity, reports)
+        treat = partial(_recover, workspace, identity, reports)
         yield Finding(Trouble.INTERRUPTED_COMMIT, identity, sentence, "", treat)
     for name in _names_in(workspace.folder / _STAGE):
         if name not in identities:
             sentence = f"the stage {printable(os.fsencode(name))} belongs to no commit"
-            treat = partial(_recover, folder, name, reports)
+            treat = partial(_recover, workspace, name, reports)
             yield Finding(Trouble.LEFT_STAGE, name, sentence, "", treat)
 
 
-def _recover(folder: bytes, identity: str, reports: dict[str, Recovery]) -> str:
+def _recover(workspace: Workspace, identity: str, reports: dict[str, Recovery]) -> str:
     """Recover every commit and say what became of one.
 
     Args:
-        folder: The `.catfs` folder.
+        workspace: The workspace.
         identity: The commit.
         reports: What became of each commit, by identity: the first call recovers all of them.
     """
     if identity not in reports:
-        reports.update((report.commit_id, report) for report in recover(folder, wait=False))
+        reports.update((report.commit_id, report) for report in recover_workspace(workspace, wait=False))
     report = reports.get(identity) or reports.pop("", None)
     if report is not None and report.outcome is Outcome.FINISHED:
-        return "it was decided, so it is finished now: all its outputs are in place"
+        return "it was decided, so it is finished now: all its outputs are in place, and its run is recorded"
     if report is not None and report.outcome is Outcome.GIVEN_UP:
         return "the old state holds; what was staged is removed"
     if report is not None:
         raise NotCleanedError(report.message)
-    stage = os.path.join(folder, b"stage", os.fsencode(identity))
-    if identity in list_journals(folder) or os.path.lexists(stage):
+    stage = workspace.folder / _STAGE / identity
+    if identity in list_journals(os.fsencode(workspace.folder)) or os.path.lexists(stage):
         raise NotCleanedError("it is still there")
     return "another command has finished or undone it meanwhile"
 
@@ -254,8 +255,9 @@ def _remove_session(folder: Path) -> str:
 
 
 def _find_runs(workspace: Workspace, live: set[str], settled: int) -> Iterator[Finding]:
+    decided = list_decided(os.fsencode(workspace.folder))  # the end of their commit completes them
     for run in list_runs(workspace.runs):
-        if run.is_complete or run.run_id in live or run.changed >= settled:
+        if run.is_complete or run.run_id in {*live, *decided} or run.changed >= settled:
             continue
         sentence = f"run {run.run_id} was stopped before its end: it has no proof and proves nothing"
         lost = "what its command printed, as far as it was kept"

@@ -19,6 +19,7 @@ from typing import NoReturn
 import orjson
 import trio
 
+from catfs.commit import UnfinishedCommitError
 from catfs.durable import publish
 from catfs.errors import CatfsError, ExitStatus, FormatError, UsageError, printable
 from catfs.ledger import RunWriter
@@ -279,7 +280,11 @@ class MountServer:
         }
 
     def _commit(self, session: Session, leftovers: Leftovers | None) -> Mapping[str, object]:
-        answer = conclude_mounted(session, with_policy(self.job, leftovers), self.work)
+        try:
+            answer = conclude_mounted(session, with_policy(self.job, leftovers), self.work)
+        except UnfinishedCommitError:
+            self._ended.set()  # what becomes of the session shows when a recovery has finished the commit
+            raise
         if not answer["exit_status"]:
             self._conclude()
         return answer

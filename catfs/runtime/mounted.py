@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from catfs.clock import system_clock
-from catfs.commit import Recovery, recover
+from catfs.commit import Recovery
 from catfs.errors import CatfsError, ExitStatus, MachineError, UsageError
 from catfs.linux import set_parent_death_signal
 from catfs.records import JOBSPEC_FILE, JobSpec, Leftovers
@@ -24,6 +24,7 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, serve_in_child, with_policy
 from catfs.runtime.mounts import detach, is_mount_point
+from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.sessions import (
@@ -97,7 +98,7 @@ def start_mount(
             "mounting for everybody needs root", hint="`catfs run` mounts privately and needs no privilege"
         )
     workspace = _workspace_of(request)
-    on_recovery(recover(os.fsencode(workspace.folder)))
+    on_recovery(recover_workspace(workspace))
     dead, committed = _clear_way(workspace, Path(os.path.realpath(request.domains[0])), fresh=fresh)
     if dead is not None and request.history and not dead.history:
         raise UsageError(
@@ -162,7 +163,7 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
         if facts.is_mount and not facts.live:
             if is_mount_point(domain):
                 detach(os.fsencode(domain))
-            run_id = committed_run(facts.folder)
+            run_id = committed_run(workspace, facts.folder)
             if fresh or run_id is not None:
                 committed = committed or run_id
                 clear_dead_session(facts)

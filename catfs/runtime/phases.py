@@ -32,6 +32,23 @@ class Phases:
         finally:
             self.phases.append(Phase(name, started, system_clock()))
 
+    def draft(self, name: str, started: int) -> "Phases":
+        """Give a copy for a record that may still come to nothing, with one more part that ends now.
+
+        Args:
+            name: The part that is going on.
+            started: When it began, in nanoseconds since 1970.
+        """
+        return Phases([*self.phases, Phase(name, started, system_clock())], list(self.decisions))
+
+    def adopt(self, draft: "Phases") -> None:
+        """Go on from a draft whose record counts, and tell what was decided in it."""
+        fresh = draft.decisions[len(self.decisions) :]
+        self.phases, self.decisions = draft.phases, draft.decisions
+        if self.on_decision is not None:
+            for decision in fresh:
+                self.on_decision(decision)
+
     def decide(self, phase: RunPhase, decision: str, detail: str = "") -> None:
         """Put a line into the decision log. A clock that was set back does not turn the order around.
 

@@ -1,17 +1,17 @@
 """A run: one command, executed in a session of its own, from declaration to ledger."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from catfs.clock import system_clock
-from catfs.commit import Recovery, recover
+from catfs.commit import Recovery
 from catfs.errors import counted
 from catfs.ledger import RunWriter
 from catfs.records import Decision, RunPhase
 from catfs.records.run_files import JOBSPEC_FILE
 from catfs.runtime.conclude import Conclusion, Recording, conclude
 from catfs.runtime.phases import Phases
+from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.stopping import orderly_stop
@@ -52,7 +52,7 @@ def run_command(
     job = resolve_request(request, workspace)
     transport = make_transport(job.spec.transport)
     job = replace(job, spec=replace(job.spec, transport=transport.name))
-    on_recovery(recover(os.fsencode(workspace.folder)))
+    on_recovery(recover_workspace(workspace))
     phases = Phases(on_decision=on_decision)
     with orderly_stop(), RunWriter(workspace.runs / job.spec.run_id) as writer:
         writer.write_record(JOBSPEC_FILE, job.spec)

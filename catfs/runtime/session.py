@@ -216,18 +216,17 @@ class Session:
             publish(self.folder, b"session.json", orjson.dumps(self._facts()), mode=0o600)
             self._in_doubt = False
 
-    def announce_commit(self, run_id: str, domains: Sequence[tuple[bytes, Sequence[Change]]]) -> None:
+    def announce_commit(self, run_id: str) -> None:
         """Note that the session is about to be committed, so that whoever finds it knows whether it was.
 
         Args:
             run_id: The run that the commit belongs to.
-            domains: The path of each domain and what is to be changed in it.
 
         Raises:
             OSError: when that cannot be written down; a run needs no note, since nobody resumes it.
         """
         if self._kind is SessionKind.MOUNT:
-            note_commit(self.folder, run_id, domains)
+            note_commit(self.folder, run_id)
 
     def drop(self) -> None:
         """Let closing remove the folder: the session is concluded."""

@@ -9,10 +9,11 @@ import pytest
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError
-from catfs.ledger import LogFile, RunReader, RunWriter, find_run, list_runs
+from catfs.ledger import LogFile, RunReader, RunWriter, find_run, list_runs, publish_proof
 from catfs.proof.verify import require_verified, verify_run
 from catfs.records import (
     JOBSPEC_FILE,
+    PENDING_PROOF_FILE,
     PROOF_FILE,
     STATUS_FILE,
     WRITE_LOG_FILE,
@@ -170,12 +171,15 @@ def test_a_stopped_run_is_incomplete_and_says_so(tmp_path: Path) -> None:
 
 
 def test_the_proof_is_made_durable_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every other file is on the disk before the proof has its name."""
+    """Every other file, and the proof itself, is on the disk before the proof has its name."""
     synced: list[str] = []
     fsync = os.fsync
+    proof_path = tmp_path / "run-1" / PROOF_FILE
+    named: list[bool] = []
 
     def watch(descriptor: int) -> None:
         synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        named.append(proof_path.exists())
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watch)
@@ -183,9 +187,38 @@ def test_the_proof_is_made_durable_last(tmp_path: Path, monkeypatch: pytest.Monk
     others = {name.rpartition("/")[2] for name in proof.files}
     assert set(synced[: len(proof.files)]) == others
     assert synced[len(proof.files)] == "steps"
-    assert synced[len(proof.files) + 1] == "run-1"
-    assert synced[len(proof.files) + 2].startswith(".publish-")
-    assert synced[len(proof.files) + 3 :] == ["run-1", tmp_path.name]
+    assert synced[len(proof.files) + 1].startswith(".publish-")
+    assert synced[len(proof.files) + 2 :] == ["run-1", tmp_path.name, "run-1"]
+    assert named == [False] * (len(synced) - 1) + [True]
+
+
+def test_a_prepared_proof_proves_nothing_until_it_is_published(tmp_path: Path) -> None:
+    """Whoever finishes the commit can publish it, also twice; a folder without one stays incomplete."""
+    sample = sample_run()
+    proof = _write(tmp_path / "run-1", sample, finish=False)
+    reader = RunReader(tmp_path / "run-1")
+    assert not publish_proof(reader.folder)
+    assert not publish_proof(tmp_path / "no such run")
+    (reader.folder / PENDING_PROOF_FILE).write_bytes(file_bytes(proof))
+    assert not reader.is_complete
+    assert publish_proof(reader.folder)
+    assert publish_proof(reader.folder)
+    assert require_verified(reader.files) == proof
+
+
+def test_a_record_that_was_given_up_is_written_anew(tmp_path: Path) -> None:
+    """What was there before stays; a half written file and the prepared proof do not stand in the way."""
+    with RunWriter(tmp_path / "run-1") as writer:
+        writer.write_record(JOBSPEC_FILE, sample_job())
+        writer.write_bytes("steps/01.stdout", b"said")
+        kept = writer.files
+        writer.write_bytes("steps/01.stderr", b"")
+        (tmp_path / "run-1" / WRITE_LOG_FILE).write_bytes(b"half")
+        (tmp_path / "run-1" / PENDING_PROOF_FILE).write_bytes(b"{}")
+        writer.restart(kept)
+        assert writer.files == kept
+        assert set(RunReader(tmp_path / "run-1").files) == set(kept)
+        writer.write_bytes("steps/01.stderr", b"anew")
 
 
 def test_a_log_that_is_cut_off_is_not_recorded_as_whole(tmp_path: Path) -> None:

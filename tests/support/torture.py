@@ -16,6 +16,7 @@ from pathlib import Path
 
 import orjson
 
+from catfs.records import PROOF_FILE, Outcome
 from tests.support.commands import CATFS, TIMEOUT_SECONDS, kill_hard, mounts_below, run_catfs
 from tests.support.walk import Found, walk
 
@@ -33,7 +34,11 @@ _SCRIPT = (
     "set -e; echo new1 > out/a; rm -r out/sub; mkdir out/fresh; echo f > out/fresh/f; ln -sfn b out/l;"
     "chmod 600 out/b; mkdir new; echo n > new/n"
 )
-_RUN = ("run", "--confine", "off", "--output", "out", "--output", "new", "--", "sh", "-c", _SCRIPT)
+_RUN_ID = "struck"
+_RUN = (
+    *("run", "--run-id", _RUN_ID, "--confine", "off", "--output", "out", "--output", "new"),
+    *("--", "sh", "-c", _SCRIPT),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ class Sweep:
             found.append(f"{what}: the domain is neither old nor new")
         if status == 0 and tree != self.new:
             found.append(f"{what}: the run said that it had committed")
+        recorded = self._records_a_commit(domain)
+        if recorded is not (tree == self.new):
+            found.append(f"{what}: the run says that it {'has' if recorded else 'has not'} committed")
         verified = run_catfs(["verify", "--all", "--offline"], domain)
         if verified.status != 0:
             found.append(f"{what}: verify says {verified.status}: {verified.stderr[-300:]}")
@@ -96,6 +104,12 @@ class Sweep:
             found.append(f"{what}: {left} is left over")
         subprocess.run(["rm", "-rf", domain], timeout=TIMEOUT_SECONDS, check=True)
         return found
+
+    @staticmethod
+    def _records_a_commit(domain: Path) -> bool:
+        """Say whether the record of the struck run is complete and says that it committed."""
+        proof = domain / ".catfs" / "runs" / _RUN_ID / PROOF_FILE
+        return proof.exists() and orjson.loads(proof.read_bytes())["outcome"] == Outcome.RESTORED.value
 
     def _strace(self, domain: Path, *options: str) -> int:
         command = ["strace", "-f", "-qq", *options, str(CATFS), *_RUN]

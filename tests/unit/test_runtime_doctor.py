@@ -88,19 +88,32 @@ def test_each_commit_is_told_what_became_of_it(tmp_path: Path, monkeypatch: pyte
         (workspace.journal / f"{name}.journal").touch()
     answers = [[Recovery("a", Outcome.GIVEN_UP), Recovery("b", Outcome.FINISHED)]]
 
-    def recover(folder: bytes, *, wait: bool) -> list[Recovery]:
+    def recover(place: Workspace, *, wait: bool) -> list[Recovery]:
         del wait
-        for journal in (Path(os.fsdecode(folder)) / "journal").iterdir():
+        for journal in place.journal.iterdir():
             journal.unlink()
         return answers.pop() if answers else []
 
-    monkeypatch.setattr(doctor, "recover", recover)
+    monkeypatch.setattr(doctor, "recover_workspace", recover)
     reports = [treatment.report for treatment in clean(examine_workspace(workspace))]
     assert reports == [
         "the old state holds; what was staged is removed",
-        "it was decided, so it is finished now: all its outputs are in place",
+        "it was decided, so it is finished now: all its outputs are in place, and its run is recorded",
         "another command has finished or undone it meanwhile",
     ]
+
+
+def test_run_whose_commit_is_decided_is_not_taken_away(tmp_path: Path) -> None:
+    """The end of the commit completes it; a run that was stopped before its decision is left behind."""
+    workspace = Workspace.find_or_create(tmp_path)
+    for name in ("decided", "staged"):
+        (workspace.runs / name).mkdir()
+    (workspace.journal / "decided.journal").touch()
+    (workspace.journal / "staged.staging").touch()
+    later = os.stat(workspace.runs / "staged").st_mtime_ns + (doctor.SETTLE_SECONDS + 1) * 10**9
+    found = examine_workspace(workspace, lambda: later)
+    runs = [item.subject for item in found if item.trouble is Trouble.INCOMPLETE_RUN]
+    assert runs == ["staged"]
 
 
 def test_one_failure_stops_no_other_treatment() -> None:
