@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import orjson
@@ -18,6 +18,9 @@ import trio
 from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError, printable
 
 _NAME = "control"
+_STRANGER_SECONDS = 1.0
+"""How long somebody who is refused may take to ask, in seconds."""
+
 _QUESTION_BYTES_MAX = 64 * 1024
 """Longest question, in bytes: each is a few words, so a longer one is none."""
 _ANSWER_SECONDS = 600.0
@@ -66,6 +69,9 @@ async def _converse(connection: trio.socket.SocketType, answer: Answerer) -> Non
         pid, uid, _ = _CREDENTIALS.unpack(credentials)
         stream = trio.SocketStream(connection)
         if uid not in {0, os.geteuid()} or not _is_outside(pid):
+            # Read all the same: a socket closed on an unread question throws the refusal away with it.
+            with trio.move_on_after(_STRANGER_SECONDS), suppress(FormatError, trio.BrokenResourceError):
+                await _read_question(stream)
             reply: Mapping[str, object] = _refusal(UsageError("this session belongs to somebody else"))
         else:
             try:
