@@ -9,12 +9,12 @@ from catfs.records import format_time, put_bytes_list
 from catfs.runtime.runs import RunSummary, summarize_runs
 from catfs.runtime.subject import live_sessions
 
-_TITLES = ("RUN", "WHEN (UTC)", "OUTCOME", "TIME", "COMMITTED", "DOMAINS", "COMMAND")
+_TITLES = ("RUN", "WHEN (UTC)", "OUTCOME", "TIME", "OUTPUTS", "DOMAINS", "COMMAND")
 
 _EPILOG = """\
 The oldest run stands first. The outcome is `restored`, `dirty`, `failed`, `missing_output`, `conflict` or
 `internal`; `running` for a run under way, `incomplete` for one that was stopped and has no proof, `damaged`
-for one whose records cannot be read.
+for one whose records cannot be read. OUTPUTS counts what was committed.
 
 examples:
   catfs runs
@@ -76,5 +76,12 @@ def _row(summary: RunSummary) -> tuple[str, ...]:
         duration,
         str(len(summary.committed)),
         domains,
-        command_text(summary.command) or "-",
+        _command(summary),
     )
+
+
+def _command(summary: RunSummary) -> str:
+    """Give the first command, and how many steps come after it."""
+    more = summary.steps - 1
+    words = command_text(summary.command) or "-"
+    return f"{words} (+ {more} step{'s' * (more > 1)})" if more > 0 else words

@@ -64,7 +64,7 @@ class RunRequest:
     allow_write: tuple[Path, ...] = ()
     leftovers: Leftovers = Leftovers.FAIL
     confine: Confine = Confine.ON
-    transport: str = "pyfuse3"
+    transport: str = "auto"
     intent: str = ""
     run_id: str | None = None
     cwd: Path = Path()

@@ -41,6 +41,7 @@ class RunSummary:
         when: When it began, or when its folder was last written to, in nanoseconds since 1970.
         duration: How long it took, in nanoseconds; None when it did not end.
         command: The arguments of its first step; empty for a mounted session.
+        steps: Number of its steps; 0 for a mounted session.
         domains: Absolute paths of its domains.
         committed: Absolute paths of the outputs that it committed.
         problem: Why it is damaged; None when it is not.
@@ -52,6 +53,7 @@ class RunSummary:
     when: int
     duration: int | None
     command: tuple[bytes, ...] = ()
+    steps: int = 0
     domains: tuple[bytes, ...] = ()
     committed: tuple[bytes, ...] = ()
     problem: str | None = None
@@ -95,6 +97,7 @@ def summarize_run(folder: RunFolder, running: Collection[str]) -> RunSummary:
         when=info.started,
         duration=max(0, info.ended - info.started),
         command=job.steps[0].argv if job.steps else (),
+        steps=len(job.steps),
         domains=job.domains,
         committed=tuple(
             output.domain.rstrip(b"/") + (b"/" + output.path if output.path else b"")
@@ -112,7 +115,9 @@ def _summarize_open(reader: RunReader, folder: RunFolder, running: Collection[st
     except FormatError as error:
         return RunSummary(folder.run_id, outcome, None, folder.changed, None, problem=str(error))
     command = job.steps[0].argv if job.steps else ()
-    return RunSummary(folder.run_id, outcome, None, folder.changed, None, command, job.domains)
+    return RunSummary(
+        folder.run_id, outcome, None, folder.changed, None, command, len(job.steps), job.domains
+    )
 
 
 def checked_difference(run: RunReader, proof: Proof) -> RestoreDiff:

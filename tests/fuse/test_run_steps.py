@@ -72,6 +72,7 @@ def test_failing_step_stops_the_rest_and_commits_nothing(project: Project) -> No
     assert run.proof().outcome is Outcome.FAILED
     assert not (project.path / "out").exists()
     assert project.catfs("verify", "last").status == 0
+    assert b"(+ 2 steps)" in project.catfs("runs").stdout
 
 
 def test_keep_going_runs_all_steps_and_has_failed_all_the_same(project: Project) -> None:
