@@ -3,24 +3,30 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from catfs.cli.output import print_result
+from catfs.cli.log_sums import print_sums, print_temporary
+from catfs.cli.log_words import bytes_argument, change_line, moment, pid_argument, process_line
+from catfs.cli.output import print_result, tell
 from catfs.cli.words import add_json, add_subject
-from catfs.errors import UsageError, printable
-from catfs.records import format_time
-from catfs.records.write_record import ProcessRecord, WriteRecord
+from catfs.errors import UsageError
+from catfs.forensics import Grouping, ProcessTable
+from catfs.records.write_record import WriteRecord
+from catfs.runtime.following import follow_log
 from catfs.runtime.live import log_of_subject
 from catfs.runtime.log_reading import (
     ALL_OPERATIONS,
     LogFilter,
     LogItem,
-    read_log,
-    shown_path,
+    LogSource,
+    choose_items,
+    first_time,
+    read_whole_log,
+    wanted_items,
 )
+from catfs.runtime.log_subject import find_live_log
 from catfs.runtime.subject import find_subject
-
-_PID_MAX = 2**31 - 1
 
 _EPILOG = """\
 Without DOMAIN or RUN the log of the mounted session is shown, or, if there is none, that of the last run.
@@ -29,15 +35,25 @@ Conditions are combined: a record is shown when it meets all of them.
 In GLOB, `*` and `?` stay within one name, `**` crosses slashes, `[a-z]` is one byte of a set, and `\\` takes
 the next byte as it is. It is held against whole paths relative to the domain.
 
+TIME is a UTC time, such as 2026-01-31T12:00:00.5 or 2026-01-31, or +SECONDS since the first record.
+
+With --by the changes are summed up, one line for each process, folder, operation or ending of a name.
+`left` are the bytes of them that nothing wrote over and whose file still has a name; written for each byte
+left is the write amplification. With --temporary the files that the session made and of which nothing is
+left are listed, with how long they lived and how much was written to them.
+
 With --json the log's own lines are printed (docs/formats/write-log.md); the record of a process comes right
-before the first record of what it did.
+before the first record of what it did. Sums and temporary files are printed as one JSON object.
 
 exit status: 0 shown; 2 bad arguments, or the log is damaged: what is whole is printed first
 
 examples:
   catfs log --op create --op unlink
-  catfs log last --path 'src/**/*.o'
-  catfs log project --pid 4711 --json
+  catfs log last --path 'src/**/*.o' --min-bytes 65536
+  catfs log --descendants-of 4711 --since +10 --until +12.5
+  catfs log --follow project
+  catfs log --by directory --path 'build/**'
+  catfs log --temporary
 """
 
 
@@ -46,8 +62,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_subject(parser)
+    _add_conditions(parser)
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--follow",
+        "-f",
+        action="store_true",
+        help="go on with what a live session, or a run, adds to its log",
+    )
+    forms.add_argument(
+        "--by", choices=[grouping.value for grouping in Grouping], help="sum the changes up instead"
+    )
+    forms.add_argument(
+        "--temporary", action="store_true", help="list the files that were made and are gone again"
+    )
+    add_json(parser, "print the log's own lines, one JSON object each")
+
+
+def _add_conditions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--path", metavar="GLOB", help="only changes of paths that fit the pattern")
-    parser.add_argument("--pid", type=_pid, metavar="N", help="only changes of this process or thread")
+    parser.add_argument(
+        "--pid", type=pid_argument, metavar="N", help="only changes of this process or thread"
+    )
+    parser.add_argument(
+        "--descendants-of",
+        type=pid_argument,
+        metavar="N",
+        help="only changes of this process and of all that came from it",
+    )
     parser.add_argument(
         "--op",
         action="append",
@@ -56,60 +98,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OP",
         help="only this operation (repeatable): " + " ".join(sorted(ALL_OPERATIONS)),
     )
-    add_json(parser, "print the log's own lines, one JSON object each")
+    parser.add_argument("--since", metavar="TIME", help="only changes at that time or later")
+    parser.add_argument("--until", metavar="TIME", help="only changes at that time or earlier")
+    parser.add_argument(
+        "--min-bytes", type=bytes_argument, metavar="N", help="only changes of at least so many bytes"
+    )
+    parser.add_argument(
+        "--max-bytes", type=bytes_argument, metavar="N", help="only changes of at most so many bytes"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    glob = None if arguments.path is None else os.fsencode(arguments.path)
-    chosen = LogFilter(glob, arguments.pid, arguments.op)
+    if arguments.follow:
+        return _follow(arguments)
     source = log_of_subject(find_subject(arguments.subject, Path.cwd()))
-    write = sys.stdout.write
-    for item in read_log(source, chosen):
-        if arguments.json:
-            write(item.line.decode() + "\n")
-        elif isinstance(item.record, WriteRecord):
-            print_result(_change_line(item, item.record, source.domains))
-        elif "process" in arguments.op:
-            print_result(_process_line(item.record))
+    chosen = _filter(arguments, source)
+    table = ProcessTable()
+    items = read_whole_log(source, chosen, table)
+    if arguments.by is not None:
+        found = print_sums(items, table, Grouping(arguments.by), as_json=arguments.json)
+    elif arguments.temporary:
+        found = print_temporary(items, table, source, as_json=arguments.json)
+    else:
+        found = _print_lines(items, source, arguments)
+    if not found:
+        tell(f"no record of {source.name} fits")
     return 0
 
 
-def _pid(text: str) -> int:
-    """Read the id of a process.
+def _follow(arguments: argparse.Namespace) -> int:
+    """Print what fits, now and whenever something is added, until the session ends."""
+    live = find_live_log(arguments.subject, Path.cwd())
+    chosen = _filter(arguments, live.source)
+    items = choose_items(follow_log(live, sys.stdout.flush), chosen, ProcessTable())
+    if not _print_lines(items, live.source, arguments):
+        tell(f"no record of {live.source.name} fits")
+    return 0
+
+
+def _filter(arguments: argparse.Namespace, source: LogSource) -> LogFilter:
+    """Give what is asked for.
 
     Raises:
-        UsageError: when it is none.
+        UsageError: when a condition cannot be met by anything.
     """
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _PID_MAX):
-        raise UsageError(
-            f"expected the id of a process for --pid, got {printable(os.fsencode(text[:100]))!r}"
-        )
-    return int(text)
+    first = 0 if arguments.since is None and arguments.until is None else first_time(source)
+    since = None if arguments.since is None else moment(arguments.since, first, end=False)
+    until = None if arguments.until is None else moment(arguments.until, first, end=True)
+    if since is not None and until is not None and since > until:
+        raise UsageError("--since is later than --until, so nothing can fit")
+    least, most = arguments.min_bytes, arguments.max_bytes
+    if least is not None and most is not None and least > most:
+        raise UsageError("--min-bytes is more than --max-bytes, so nothing can fit")
+    glob = None if arguments.path is None else os.fsencode(arguments.path)
+    operations = frozenset(arguments.op)
+    return LogFilter(glob, arguments.pid, operations, arguments.descendants_of, since, until, least, most)
 
 
-def _change_line(item: LogItem, record: WriteRecord, domains: tuple[bytes, ...]) -> str:
-    """Give the line of a change: time, process, program, operation, path, and where in the file."""
-    line = f"{_head(record.t, record.pid, item.process)} {record.op:<11} "
-    line += shown_path(record.path, record.domain, domains)
-    if "path2" in record.texts:
-        second = record.texts["path2"]
-        text = printable(second) if record.op == "symlink" else shown_path(second, record.domain, domains)
-        line += f" -> {text}"
-    if "name" in record.texts:
-        line += f" [{printable(record.texts['name'])}]"
-    if "length" in record.numbers:
-        line += f"  {record.numbers.get('offset', 0)}+{record.numbers['length']}"
-    return line
-
-
-def _process_line(record: ProcessRecord) -> str:
-    words = " ".join(map(printable, record.argv))
-    return f"{_head(record.t, record.pid, record)} {'process':<11} {words}  (parent {record.parent})"
-
-
-def _head(time: int, pid: int, process: ProcessRecord | None) -> str:
-    program = "?" if process is None else printable(os.path.basename(process.exe)) or "?"
-    if not pid:
-        program = "kernel"
-    return f"{format_time(time)[:23]}Z {pid:>7} {program:<14}"
+def _print_lines(items: Iterable[LogItem], source: LogSource, arguments: argparse.Namespace) -> bool:
+    """Print the wanted records, and say whether there was one."""
+    found = False
+    for item in wanted_items(items):
+        found = True
+        if arguments.json:
+            sys.stdout.write(item.line.decode() + "\n")
+        elif isinstance(item.record, WriteRecord):
+            print_result(change_line(item, item.record, source.domains))
+        elif "process" in arguments.op:
+            print_result(process_line(item.record))
+    return found

@@ -7,14 +7,19 @@ for the rooms above.
 from catfs.forensics.lifetimes import Event, FileKind, FileLife, FileTable
 from catfs.forensics.ownership import OwnedRange, Ownership
 from catfs.forensics.processes import Process, ProcessTable
+from catfs.forensics.summary import Group, Grouping, Sum, Summary
 
 __all__ = [
     "Event",
     "FileKind",
     "FileLife",
     "FileTable",
+    "Group",
+    "Grouping",
     "OwnedRange",
     "Ownership",
     "Process",
     "ProcessTable",
+    "Sum",
+    "Summary",
 ]

@@ -145,6 +145,11 @@ def ask_log(session: SessionFacts) -> LogSource:
     """
     if session.live:
         ask(session.folder, {"ask": "flush"})
+    return session_log(session)
+
+
+def session_log(session: SessionFacts) -> LogSource:
+    """Say where the log of a session is, as far as it was written out."""
     path = session.folder / "log.jsonl"
     domains = tuple(os.fsencode(domain) for domain in session.domains)
     return LogSource(path, f"the log of session {session.identity}", True, domains)

@@ -1,10 +1,11 @@
 """Reading a write log selectively: which records are wanted, and who made them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import FormatError, printable
+from catfs.forensics import Process, ProcessTable
 from catfs.ledger import RunReader
 from catfs.records import WRITE_LOG_FILE
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
@@ -39,19 +40,27 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True)
 class LogItem:
-    """One line of a log that is wanted.
+    """One line of a log.
 
     Args:
         line: Its bytes, without the newline.
         record: What it says.
         process: Who did it, as far as the log says.
+        wanted: Whether it was asked for.
     """
 
     line: bytes
     record: Record
-    process: ProcessRecord | None
+    process: Process | None
+    wanted: bool = True
+
+    @property
+    def program(self) -> ProcessRecord | None:
+        """The program that the process ran then."""
+        return None if self.process is None else self.process.program_at(self.record.seq)
 
 
+@dataclass(frozen=True, slots=True)
 class LogFilter:
     """Chooses records; every condition that is given must hold.
 
@@ -59,31 +68,77 @@ class LogFilter:
         glob: Pattern for the path, or for either path of a rename and a link; None for any.
         pid: Id of the thread or of its process; None for any.
         operations: The operations; empty for any.
+        ancestor: Id of a process: only what it or one that came from it did; None for any.
+        since: Earliest time, in nanoseconds since 1970; None for the first.
+        until: Latest time, the same.
+        bytes_min: Least number of bytes that a record speaks of (its `length`); None for any, and for
+            records that speak of none.
+        bytes_max: Most of them, the same.
 
     Raises:
         UsageError: when the pattern cannot be used.
     """
 
-    def __init__(
-        self, glob: bytes | None = None, pid: int | None = None, operations: Collection[str] = ()
-    ) -> None:
-        self._pattern = None if glob is None else compile_glob(glob)
-        self._pid = pid
-        self._operations = frozenset(operations)
+    glob: bytes | None = None
+    pid: int | None = None
+    operations: Collection[str] = ()
+    ancestor: int | None = None
+    since: int | None = None
+    until: int | None = None
+    bytes_min: int | None = None
+    bytes_max: int | None = None
 
-    def wants(self, record: Record, process: ProcessRecord | None) -> bool:
-        """Say whether a record is wanted.
+    def __post_init__(self) -> None:
+        if self.glob is not None:
+            compile_glob(self.glob)
 
-        Args:
-            record: The record.
-            process: Who did it; None when the log does not say.
-        """
+
+class _Choice:
+    """A filter at work on one log.
+
+    Args:
+        chosen: The filter.
+        table: The processes of the log so far.
+    """
+
+    def __init__(self, chosen: LogFilter, table: ProcessTable) -> None:
+        self._chosen = chosen
+        self._pattern = None if chosen.glob is None else compile_glob(chosen.glob)
+        self._table = table
+        self._family: set[int] = set()
+        """Numbers of the processes that came from the ancestor, itself included."""
+
+    def introduce(self, process: Process) -> None:
+        """Note a process, which may belong to the ones that are looked for."""
+        if process.pid == self._chosen.ancestor or process.parent in self._family:
+            self._family.add(process.number)
+
+    def wants(self, record: Record, process: Process | None) -> bool:
+        """Say whether a record is wanted."""
+        chosen = self._chosen
         operation = record.op if isinstance(record, WriteRecord) else PROCESS
-        if self._operations and operation not in self._operations:
+        if chosen.operations and operation not in chosen.operations:
             return False
-        if self._pid is not None and self._pid not in {record.pid, process.process if process else None}:
+        if chosen.pid is not None and chosen.pid not in {record.pid, process.pid if process else None}:
+            return False
+        if chosen.ancestor is not None and (process is None or process.number not in self._family):
+            return False
+        if not self._fits_time_and_size(record):
             return False
         return self._pattern is None or any(map(self._pattern.fullmatch, _paths(record)))
+
+    def _fits_time_and_size(self, record: Record) -> bool:
+        chosen = self._chosen
+        if chosen.since is not None and record.t < chosen.since:
+            return False
+        if chosen.until is not None and record.t > chosen.until:
+            return False
+        if chosen.bytes_min is None and chosen.bytes_max is None:
+            return True
+        length = record.numbers.get("length") if isinstance(record, WriteRecord) else None
+        if length is None:
+            return False
+        return (chosen.bytes_min or 0) <= length and (chosen.bytes_max is None or length <= chosen.bytes_max)
 
 
 def read_log(source: LogSource, chosen: LogFilter) -> Iterator[LogItem]:
@@ -97,21 +152,52 @@ def read_log(source: LogSource, chosen: LogFilter) -> Iterator[LogItem]:
         FormatError: when there is no log.
         OSError: when it cannot be read.
     """
-    known: dict[int, ProcessRecord] = {}
-    waiting: dict[int, tuple[bytes, ProcessRecord]] = {}
-    for line, record in _lines(source):
-        if isinstance(record, ProcessRecord):
-            known[record.pid] = record
-            if chosen.wants(record, record):
-                yield LogItem(line, record, record)
-            else:
-                waiting[record.pid] = (line, record)
-            continue
-        process = known.get(record.pid)
-        if chosen.wants(record, process):
-            if introduced := waiting.pop(record.pid, None):
-                yield LogItem(*introduced, introduced[1])
-            yield LogItem(line, record, process)
+    return wanted_items(read_whole_log(source, chosen, ProcessTable()))
+
+
+def wanted_items(items: Iterable[LogItem]) -> Iterator[LogItem]:
+    """Give the wanted items of a whole log, and the record of each process before the first of its own."""
+    waiting: dict[int, LogItem] = {}
+    for item in items:
+        if item.wanted:
+            introduced = waiting.pop(item.record.pid, None)
+            if introduced is not None and isinstance(item.record, WriteRecord):
+                yield introduced
+            yield item
+        elif isinstance(item.record, ProcessRecord):
+            waiting[item.record.pid] = item
+
+
+def read_whole_log(source: LogSource, chosen: LogFilter, table: ProcessTable) -> Iterator[LogItem]:
+    """Give every line of a log, in order, each with the word whether it is wanted.
+
+    Args:
+        source: The log.
+        chosen: What is wanted.
+        table: Takes the processes of the log in; empty so far.
+
+    Raises:
+        LogDamageError, FormatError, OSError: as `read_log`.
+    """
+    return choose_items(log_lines_of(source), chosen, table)
+
+
+def choose_items(
+    lines: Iterable[tuple[bytes, Record]], chosen: LogFilter, table: ProcessTable
+) -> Iterator[LogItem]:
+    """Give lines with who is behind them, and whether they are wanted.
+
+    Args:
+        lines: Lines of a log with their records, from the first on.
+        chosen: What is wanted.
+        table: Takes their processes in; empty so far.
+    """
+    choice = _Choice(chosen, table)
+    for line, record in lines:
+        process = table.note(record)
+        if isinstance(record, ProcessRecord) and process is not None:
+            choice.introduce(process)
+        yield LogItem(line, record, process, choice.wants(record, process))
 
 
 def log_of_run(run: RunReader, sessions: Path | None) -> LogSource:
@@ -145,22 +231,50 @@ def _domains_of(run: RunReader) -> tuple[bytes, ...]:
         return ()  # the log says where the damage is that concerns it
 
 
-def _lines(source: LogSource) -> Iterator[tuple[bytes, Record]]:
-    """Give every line with its record."""
+def log_lines_of(source: LogSource) -> Iterator[tuple[bytes, Record]]:
+    """Give every line of a log with its record, in order.
+
+    Raises:
+        LogDamageError, FormatError, OSError: as `read_log`.
+    """
+    with source.path.open("rb") as stream:
+        try:
+            yield from with_records(log_lines(stream, source.name), source.name)
+        except LogDamageError as error:
+            if not (source.live and error.cut_off):  # in a live log the last line is on its way
+                raise
+
+
+def first_time(source: LogSource) -> int:
+    """Give the time of the first record of a log, in nanoseconds since 1970; 0 when there is none.
+
+    Raises:
+        LogDamageError, FormatError, OSError: as `read_log`.
+    """
+    for _, record in log_lines_of(source):
+        return record.t
+    return 0
+
+
+def with_records(lines: Iterable[bytes], name: str) -> Iterator[tuple[bytes, Record]]:
+    """Give lines of a log, from the first on, each with its record.
+
+    Args:
+        lines: The lines, without their newlines.
+        name: Name of the log, for people.
+
+    Raises:
+        LogDamageError: at the first line that is no record, or not the next one.
+    """
     current = [b""]
 
-    def noted(lines: Iterator[bytes]) -> Iterator[bytes]:
+    def noted() -> Iterator[bytes]:
         for line in lines:
             current[0] = line
             yield line
 
-    with source.path.open("rb") as stream:
-        try:
-            for record in log_records(noted(log_lines(stream, source.name)), source.name):
-                yield current[0], record
-        except LogDamageError as error:
-            if not (source.live and error.cut_off):  # in a live log the last line is on its way
-                raise
+    for record in log_records(noted(), name):
+        yield current[0], record
 
 
 def _paths(record: Record) -> tuple[bytes, ...]:

@@ -1,6 +1,7 @@
 """A run: one command, executed in a session of its own, from declaration to ledger."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from catfs.clock import system_clock
@@ -81,10 +82,15 @@ def _cause(group: ExceptionGroup[Exception]) -> Exception:
 
 
 def _ticker(session: Session, show: Show | None) -> Callable[[], None]:
-    """Give what is done often while the command runs: a domain that cannot be read ends it at once."""
+    """Give what is done often while the command runs.
+
+    A domain that cannot be read ends it at once, and records go out to whoever follows the log.
+    """
 
     def tick() -> None:
         session.base.check()
+        with suppress(OSError):  # a full disk is met at the end, by whoever needs the whole log
+            session.log.flush()
         if show is not None:
             show(*session.base.progress())
 
