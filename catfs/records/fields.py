@@ -1,7 +1,7 @@
 """JSON objects field by field: how records are put into run files and taken out again, strictly."""
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TypeVar
 
@@ -39,9 +39,47 @@ def put_bytes_list(record: dict[str, object], key: str, values: Iterable[bytes])
         record[f"{key}_base64"] = [base64.b64encode(value).decode() for value in values]
 
 
+def put_table(record: dict[str, object], key: str, table: Mapping[bytes, object]) -> None:
+    """Put a mapping whose keys are bytes into an object: those that are not UTF-8 apart, under `KEY_base64`.
+
+    The second object is there only when it has something.
+
+    Args:
+        record: The object.
+        key: The field.
+        table: Bytes to any JSON value.
+    """
+    plain: dict[str, object] = {}
+    encoded: dict[str, object] = {}
+    for name, value in table.items():
+        try:
+            plain[name.decode()] = value
+        except UnicodeDecodeError:
+            encoded[base64.b64encode(name).decode()] = value
+    record[key] = plain
+    if encoded:
+        record[f"{key}_base64"] = encoded
+
+
 def put_large_number(record: dict[str, object], key: str, value: int) -> None:
     """Put a whole number into an object: as decimal text when it is beyond EXACT_MAX."""
     record[key] = value if value <= EXACT_MAX else str(value)
+
+
+def parse_mode(value: object, what: str, key: str = "mode") -> int:
+    """Read permission bits, which stand as four octal digits.
+
+    Args:
+        value: The text.
+        what: Name of the record, for people.
+        key: Name of the field.
+
+    Raises:
+        FormatError: when it is anything else.
+    """
+    if not isinstance(value, str) or len(value) != 4 or value.strip("01234567"):
+        raise FormatError(what, f"expected four octal digits for {key}, got {value!r}")
+    return int(value, 8)
 
 
 def entry_fields(entry: Entry) -> dict[str, object]:
@@ -171,6 +209,22 @@ class Fields:
             raise FormatError(self.what, f"expected {key} for what is text, got {encoded_key}")
         return values
 
+    def table(self, key: str) -> dict[bytes, object]:
+        """Take an object whose keys are bytes; those that are not UTF-8 stand apart, under `KEY_base64`."""
+        found = {self._encode(name, key): value for name, value in self._object(key).items()}
+        encoded_key = f"{key}_base64"
+        if encoded_key not in self._rest:
+            return found
+        encoded = self._object(encoded_key)
+        if not encoded:
+            raise FormatError(self.what, f"expected {encoded_key} only where a key is not text")
+        for name, value in encoded.items():
+            raw = self._decode(name, encoded_key)
+            if _is_text(raw):
+                raise FormatError(self.what, f"expected {key} for what is text, got {encoded_key}")
+            found[raw] = value
+        return found
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Take a list of texts."""
         return tuple(self._texts(key))
@@ -228,15 +282,17 @@ class Fields:
             fields.end()
         return tuple(items)
 
+    def mode(self, key: str) -> int:
+        """Take permission bits, which stand as four octal digits."""
+        return parse_mode(self.text(key), self.what, key)
+
     def entry(self) -> Entry:
         """Take the fields of an entry out of this object."""
         kind = self.choice("kind", Kind)
-        text = self.text("mode")
-        if len(text) != 4 or text.strip("01234567"):
-            raise FormatError(self.what, f"expected four octal digits for mode, got {text!r}")
+        mode = self.mode("mode")
         size = self.large_number("size") if kind in _WITH_SIZE else 0
         digest = self.digest("digest") if kind in _WITH_DIGEST else EMPTY_DIGEST
-        return Entry(kind, int(text, 8), size, digest)
+        return Entry(kind, mode, size, digest)
 
     def optional_entry(self, key: str) -> Entry | None:
         """Take an entry that stands as an object of its own; null is None."""
@@ -246,6 +302,12 @@ class Fields:
         entry = fields.entry()
         fields.end()
         return entry
+
+    def _object(self, key: str) -> dict[str, object]:
+        value = self.value(key)
+        if not isinstance(value, dict):
+            raise FormatError(self.what, f"expected an object for {key}, got {type(value).__name__}")
+        return value
 
     def _texts(self, key: str) -> list[str]:
         value = self.value(key)

@@ -144,6 +144,15 @@ class LocalBatch:
         """Say whether the batch or its store holds an object."""
         return self._holds(digest) or self._store.has(digest)
 
+    def renew(self, digest: Digest, size: int) -> bool:
+        """Say whether an object of this length is held already; if so its age begins anew.
+
+        Raises:
+            UsageError: when the batch is over.
+        """
+        self._check_open()
+        return self._holds(digest) or self._store.renew(digest, size)
+
     def _put_large(self, source: StreamSource, *, compress: bool) -> Digest:
         written = write_object(self._store.root, source, durable=False, compress=compress)
         if written.digest in self._written or self._store.renew(written.digest, written.size):

@@ -94,6 +94,15 @@ class Batch(ObjectReader, ObjectWriter, Protocol):
     exception; leaving it with one keeps nothing.
     """
 
+    def renew(self, digest: Digest, size: int) -> bool:
+        """Say whether an object of this length is held already; if so its age begins anew, as if it was put.
+
+        Args:
+            digest: The object.
+            size: Its length in bytes.
+        """
+        ...
+
 
 class CatalyticStore(ObjectReader, ObjectWriter, Protocol):
     """A store of bytes, each object under its SHA-256."""

@@ -112,6 +112,17 @@ def test_a_missing_object_is_named(
     assert caught.value.digest == wanted
 
 
+def test_a_batch_knows_what_is_held(store: CatalyticStore) -> None:
+    """By the store or by itself, and only at its right length: then it need not be put again."""
+    before = store.put(b"before")
+    with store.batch() as batch:
+        inside = batch.put(b"inside")
+        assert batch.renew(before, 6)
+        assert batch.renew(inside, 6)
+        assert not batch.renew(before, 7)
+        assert not batch.renew(Digest.of(b"never put"), 9)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_deleted_object_is_gone_and_the_others_stay(store: CatalyticStore, kind: str) -> None:
     """Deleting says whether there was something, and it can be put again."""
