@@ -17,6 +17,8 @@ from catfs.runtime.log_reading import LogItem, shown_path
 _OF_THE_SESSION: Final = frozenset({"content", "base", "sync"})
 """Operations of the session itself: no program asked for them."""
 
+_WALL: Final = b"bwrap"
+
 _PID_MAX: Final = 2**31 - 1
 _COUNT_MAX: Final = 2**63 - 1
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?)?Z?")
@@ -26,6 +28,19 @@ _OFFSET: Final = re.compile(r"\+(\d{1,9})(?:\.(\d{1,9}))?s?")
 def program_name(program: ProcessRecord | None) -> str:
     """Give the short name of a program; `?` when it is not known."""
     return "?" if program is None else printable(os.path.basename(program.exe)) or "?"
+
+
+def is_wall(program: ProcessRecord) -> bool:
+    """Say whether a program is the one that confines commands (docs/design/0003-confinement.md)."""
+    return os.path.basename(program.exe) == _WALL
+
+
+def without_wall(chain: Sequence[ProcessRecord]) -> list[ProcessRecord]:
+    """Give the programs of a chain without the wall around the command, at its end."""
+    kept = list(chain)
+    while kept and is_wall(kept[-1]):
+        kept.pop()
+    return kept
 
 
 def program_text(program: ProcessRecord, limit: int = 80) -> str:

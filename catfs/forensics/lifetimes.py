@@ -178,6 +178,11 @@ class FileTable:
         file = self._files.get(ino)
         return None if file is None else file.life()
 
+    def is_original(self, ino: int) -> bool:
+        """Say whether the log speaks of a file, and of one that was there before the session."""
+        file = self._files.get(ino)
+        return file is not None and file.born is None
+
     def at(self, domain: int, path: bytes) -> FileLife | None:
         """Give the file that has a path at this place of the log, or else had it last.
 
