@@ -74,9 +74,9 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool, r
         MachineError: when the mount is in use or the session does not answer.
         CatfsError: what the session refuses.
     """
-    workspace = _workspace_of(domain)
+    workspace = workspace_of(domain)
     say_recoveries(recover_workspace(workspace))
-    facts = _session_of(workspace, domain)
+    facts = session_of(workspace, domain)
     if not facts.live:
         run_id = committed_run(workspace, facts.folder)
         if run_id is not None:
@@ -85,12 +85,12 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool, r
     found = ask(facts.folder, {"ask": "examine", "leftovers": leftovers.value})
     if not found["exit_status"]:
         ask(facts.folder, {"ask": "stay"})
-        _unmount(facts)
+        unmount_session(facts)
         found = ask(facts.folder, {"ask": "commit", "leftovers": leftovers.value, "unmounted": True})
         if not found["exit_status"]:
             wait_until_gone(facts)
     elif rebase and found["exit_status"] == ExitStatus.CONFLICT:
-        _unmount(facts)
+        unmount_session(facts)
         facts = wait_until_ended(facts, ENDING_SECONDS_MAX)
         return _commit_suspended(workspace, facts, leftovers, as_json=as_json, rebase=True)
     return _report(found, as_json=as_json)
@@ -117,9 +117,9 @@ def end_by_discard(domain: Path | None, *, as_json: bool) -> int:
     Raises:
         UsageError, MachineError: as `end_by_commit`.
     """
-    workspace = _workspace_of(domain)
+    workspace = workspace_of(domain)
     say_recoveries(recover_workspace(workspace))
-    facts = _session_of(workspace, domain)
+    facts = session_of(workspace, domain)
     run_id = None if facts.live else committed_run(workspace, facts.folder)
     _discard(facts)
     if run_id is not None:
@@ -136,7 +136,7 @@ def end_unchanged(domain: Path | None, *, as_json: bool) -> int:
         UsageError: when something was changed, or there is no such session, or its server is gone.
         MachineError: as `end_by_commit`.
     """
-    facts = _session_of(_workspace_of(domain), domain)
+    facts = session_of(workspace_of(domain), domain)
     if not facts.live:
         raise UsageError(
             f"the server of the session of {_domain_of(facts)} is gone",
@@ -152,7 +152,7 @@ def end_unchanged(domain: Path | None, *, as_json: bool) -> int:
     return _say_end(f"{_domain_of(facts)} is unmounted; nothing had been changed", as_json=as_json)
 
 
-def _workspace_of(domain: Path | None) -> Workspace:
+def workspace_of(domain: Path | None) -> Workspace:
     """Give the workspace that has a session of a named domain, else that of the working directory.
 
     A mounted domain says by itself whose it is; that of a suspended session may only be known here.
@@ -167,7 +167,7 @@ def _workspace_of(domain: Path | None) -> Workspace:
     return here or there or find_workspace(place.parent)
 
 
-def _session_of(workspace: Workspace, domain: Path | None) -> SessionFacts:
+def session_of(workspace: Workspace, domain: Path | None) -> SessionFacts:
     """Give the session of a domain, once its server either serves or has ended."""
     facts = wait_until_ended(mount_session(workspace, domain))
     if not facts.domains:
@@ -234,12 +234,12 @@ def _discard(facts: SessionFacts) -> None:
         clear_dead_session(facts)
         return
     ask(facts.folder, {"ask": "stay"})
-    _unmount(facts)
+    unmount_session(facts)
     ask(facts.folder, {"ask": "discard", "unmounted": True})
     wait_until_gone(facts)
 
 
-def _unmount(facts: SessionFacts) -> None:
+def unmount_session(facts: SessionFacts) -> None:
     """Take the mount away, unless somebody did already."""
     domain, name = facts.domains[0], _domain_of(facts)
     if not is_mount_point(domain):

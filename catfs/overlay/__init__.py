@@ -5,7 +5,7 @@
 count, and `transports` carry kernel requests to it.
 """
 
-from catfs.overlay.data_file import DataFile
+from catfs.overlay.data_file import DataFile, ForkedData
 from catfs.overlay.fold import ContentDigests, HardLinks, fold
 from catfs.overlay.lower import DirectoryLower, Lower
 from catfs.overlay.processes import Processes
@@ -21,6 +21,7 @@ __all__ = [
     "DataFile",
     "DirectoryLower",
     "Domain",
+    "ForkedData",
     "HardLinks",
     "Lower",
     "NoTrace",

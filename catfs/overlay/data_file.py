@@ -121,3 +121,37 @@ class DataFile:
         self._problem = sync_once(self.descriptor, self._problem, self._on_lost)
         if self._problem is not None:
             raise OSError(self._problem.errno, self._problem.strerror)
+
+
+class ForkedData(DataFile):
+    """A data file that somebody else has, and that stays as it is: what is added goes elsewhere.
+
+    So the view of an earlier moment can be worked in, and all that was done there be dropped.
+
+    Args:
+        descriptor: The data file, opened for reading.
+        size: Its length, in bytes.
+        added: Descriptor of an empty file for what is added; the caller closes it.
+    """
+
+    def __init__(self, descriptor: int, size: int, added: int) -> None:
+        super().__init__(descriptor, size, keeps_all=True)
+        self._fork = size
+        self._added = DataFile(added)
+
+    def write(self, position: int, data: bytes | memoryview) -> None:
+        """Put bytes behind those that are there.
+
+        Raises:
+            OSError: as of the system.
+        """
+        assert position >= self._fork
+        self._added.write(position - self._fork, data)
+
+    def read(self, position: int, length: int) -> bytes:
+        """Give exactly `length` bytes; otherwise as `DataFile.read`."""
+        old = max(0, min(length, self._fork - position))
+        data = super().read(position, old) if old else b""
+        if old < length:
+            data += self._added.read(max(position, self._fork) - self._fork, length - old)
+        return data

@@ -72,7 +72,7 @@ class HistoryKeeper:
             return
         # The folder of a run's session goes at once, that of a mounted one may be written on.
         size, digest = writer.add_history(session.folder / "data", linked=not session.view.durable)
-        bases = session.base.finish()
+        bases = session.bases()
         domains = tuple(
             DomainHistory(
                 path=os.fsencode(declaration.path),

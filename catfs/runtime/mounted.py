@@ -239,10 +239,28 @@ def conclude_suspended(
     with Session(
         workspace, facts.identity, job.declarations, SessionKind.MOUNT, resumed=True, rebase=rebase
     ) as session:
+        session.suspend()  # whatever goes wrong from here on, what was written stays
         work = Mounting(workspace, argv, Path.cwd(), facts.started)
         answer = conclude_mounted(session, with_policy(job, leftovers), work)
-        if answer["exit_status"]:
-            session.suspend()
-        else:
+        if not answer["exit_status"]:
             session.drop()
         return answer
+
+
+def undo_suspended(workspace: Workspace, facts: SessionFacts, first: int) -> None:
+    """Let a session whose server is gone go back to before a record.
+
+    Killed at any point, this leaves the session as it was before or as it is afterwards.
+
+    Args:
+        workspace: Where it is.
+        facts: The session.
+        first: The first record that does not count any more.
+
+    Raises:
+        CatfsError, OSError: as `Session` and `Session.undo`.
+    """
+    job = read_job(facts.folder)
+    with Session(workspace, facts.identity, job.declarations, SessionKind.MOUNT, resumed=True) as session:
+        session.suspend()
+        session.undo(first)

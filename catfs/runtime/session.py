@@ -33,6 +33,7 @@ from catfs.overlay import (
     fold,
     replay,
 )
+from catfs.overlay.nodes import Actor
 from catfs.overlay.redaction import Redaction
 from catfs.overlay.replay import ReplayError
 from catfs.records import BaseNote, Change, put_bytes_list
@@ -51,6 +52,7 @@ from catfs.runtime.mending import (
     started_of,
     trust_again,
 )
+from catfs.runtime.moments import record_of
 from catfs.runtime.originals import Originals, collides
 from catfs.runtime.workspace import FOLDER, Workspace
 
@@ -215,6 +217,26 @@ class Session:
             trust_again(self.folder)
             publish(self.folder, b"session.json", orjson.dumps(self._facts()), mode=0o600)
             self._in_doubt = False
+
+    def undo(self, first: int) -> None:
+        """Go back to before a record, durably; then it must be closed, for its view is made from the log.
+
+        Args:
+            first: The first record that does not count any more.
+
+        Raises:
+            UsageError: when there is no such record, or overwritten bytes are gone.
+            OSError: when the disk refuses; then nothing is undone.
+        """
+        if not self.history:
+            raise UsageError(
+                f"the session {self.identity} keeps no history, so it cannot go back",
+                hint="begin it with --history",
+            )
+        record_of(str(first), self.log.sequence)
+        self.suspend()
+        actor = Actor(os.getpid(), os.geteuid(), os.getegid())
+        self.log.undo(first, actor, system_clock())
 
     def announce_commit(self, run_id: str) -> None:
         """Note that the session is about to be committed, so that whoever finds it knows whether it was.
