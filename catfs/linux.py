@@ -25,6 +25,8 @@ RENAME_NOREPLACE: Final = 0x1
 """renameat2: fail with EEXIST where the new name is taken."""
 RENAME_EXCHANGE: Final = 0x2
 """renameat2: swap the two names in one step."""
+RENAME_WHITEOUT: Final = 0x4
+"""renameat2: leave a whiteout, a character device of number 0, under the old name."""
 
 CLONE_NEWNS: Final = 0x00020000
 """unshare, setns: the mount namespace."""

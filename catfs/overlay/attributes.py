@@ -3,7 +3,7 @@
 import os
 import stat
 from dataclasses import dataclass
-from errno import E2BIG, EEXIST, EINVAL, EISDIR, ENODATA, EOPNOTSUPP
+from errno import E2BIG, EEXIST, EINVAL, EISDIR, ENODATA
 
 from catfs.limits import TIME_NS_MAX, TIME_NS_MIN, XATTR_VALUE_BYTES_MAX
 from catfs.overlay.files import Files, without_set_id_bits
@@ -90,9 +90,8 @@ class Attributes(Files):
         """Give the value of an extended attribute.
 
         Raises:
-            OSError: ENODATA when there is none of that name, EOPNOTSUPP for access control lists.
+            OSError: ENODATA when there is none of that name.
         """
-        _check_xattr_name(name)
         try:
             return self.xattrs_of(self.node(ino))[name]
         except KeyError:
@@ -109,9 +108,8 @@ class Attributes(Files):
             flags: 0, XATTR_CREATE (must be new) or XATTR_REPLACE (must exist).
 
         Raises:
-            OSError: EEXIST, ENODATA, E2BIG, EOPNOTSUPP for access control lists.
+            OSError: EEXIST, ENODATA, E2BIG.
         """
-        _check_xattr_name(name)
         if len(value) > XATTR_VALUE_BYTES_MAX:
             raise error_of(E2BIG)
         node = self.node(ino)
@@ -132,7 +130,6 @@ class Attributes(Files):
         Raises:
             OSError: ENODATA when there is none of that name.
         """
-        _check_xattr_name(name)
         node = self.node(ino)
         known = self.xattrs_of(node)
         if name not in known:
@@ -149,20 +146,10 @@ class Attributes(Files):
             found: dict[bytes, bytes] = {}
             if node.origin is not None and isinstance(node, File | Directory):
                 found = self.domains[node.origin.domain].lower.xattrs(node.origin)
-            node.xattrs = {name: value for name, value in found.items() if not _is_acl(name)}
+            node.xattrs = found
         return node.xattrs
 
 
 def _within_times(time: int) -> int:
     """Give the nearest time that fits into 64 bits, as file systems do with times they cannot keep."""
     return max(TIME_NS_MIN, min(time, TIME_NS_MAX))
-
-
-def _is_acl(name: bytes) -> bool:
-    return name.startswith(b"system.posix_acl_")
-
-
-def _check_xattr_name(name: bytes) -> None:
-    """Refuse access control lists: permission bits are the only access rule of a view."""
-    if _is_acl(name):
-        raise error_of(EOPNOTSUPP)

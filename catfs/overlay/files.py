@@ -7,7 +7,7 @@ changed only the changed ranges lie in the data file.
 import contextlib
 import os
 import stat
-from errno import EBADF, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, ESTALE
+from errno import EBADF, EFBIG, EINVAL, EISDIR, ENOSPC, EOPNOTSUPP, ESTALE
 
 from catfs.limits import RELEASE_BYTES_MIN, VIEW_FILE_BYTES_MAX
 from catfs.linux import (
@@ -202,6 +202,20 @@ class Files(ViewState):
         self.record("fallocate", place, node, actor, now, offset=offset, length=length, mode=mode)
         if node.mode & 0o6000 and actor.uid:
             self._clear_set_id_bits(node, actor, now)
+
+    def check_room(self, offset: int, length: int) -> None:
+        """Refuse to reserve what the disk of the data file has not at the moment.
+
+        It is no promise that a later write finds room: what others take meanwhile is not known here.
+
+        Raises:
+            OSError: EFBIG, ENOSPC.
+        """
+        if offset + length > VIEW_FILE_BYTES_MAX:
+            raise error_of(EFBIG)
+        space = os.fstatvfs(self.data.descriptor)
+        if space.f_blocks and length > space.f_bavail * space.f_frsize:  # some file systems have no limit
+            raise error_of(ENOSPC)
 
     def discard_content(self, node: Node) -> None:
         """Give the space of a dropped file back, where it is worth a system call."""

@@ -5,11 +5,10 @@ in the base, also below a directory that was renamed as a whole. So the cost fol
 not the domain.
 """
 
-import hashlib
 import stat
 from collections.abc import Iterator, Mapping
 
-from catfs.digest import Digest
+from catfs.digest import Digest, Hasher
 from catfs.errors import MachineError, printable
 from catfs.limits import HASH_CHUNK_BYTES
 from catfs.merkle import EMPTY_DIRECTORY, NodeStore, Tree, update_directory
@@ -44,10 +43,14 @@ class ContentDigests:
 
 
 def _hash(view: View, node: File) -> Digest:
-    hasher = hashlib.sha256()
-    for offset in range(0, node.size, HASH_CHUNK_BYTES):
-        hasher.update(view.read_content(node, offset, HASH_CHUNK_BYTES))
-    return Digest(hasher.digest())
+    hasher = Hasher()
+    for start, end, is_hole in view.runs(node):
+        if is_hole:
+            hasher.update_zeros(end - start)
+            continue
+        for offset in range(start, end, HASH_CHUNK_BYTES):
+            hasher.update(view.read_content(node, offset, min(HASH_CHUNK_BYTES, end - offset)))
+    return hasher.digest()
 
 
 def _equals_lower(view: View, node: File, extents: Extents) -> bool:

@@ -8,7 +8,7 @@ as long as the file system lets it grow.
 import os
 from collections import OrderedDict
 from collections.abc import Collection
-from errno import ENODATA, ENOENT, ENOTDIR, EOPNOTSUPP, EPERM, ESTALE
+from errno import ENODATA, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, ESTALE
 from typing import Protocol
 
 from catfs.beneath import open_directory_beneath
@@ -46,6 +46,18 @@ class Lower(Protocol):
 
         Raises:
             OSError: ESTALE when it is not the file that was scanned any more.
+        """
+        ...
+
+    def seek(self, origin: Origin, offset: int, whence: int) -> int:
+        """Find the next data or the next hole of a regular file, or its end when there is none.
+
+        Args:
+            offset: Where to start, in bytes, before the end of the file.
+            whence: SEEK_DATA or SEEK_HOLE.
+
+        Raises:
+            OSError: as `read`.
         """
         ...
 
@@ -184,6 +196,15 @@ class DirectoryLower:
     def read(self, origin: Origin, offset: int, length: int) -> bytes:
         """Read from a regular file; fewer bytes than wanted only at its end."""
         return os.pread(self.descriptor(origin), length, offset)
+
+    def seek(self, origin: Origin, offset: int, whence: int) -> int:
+        """Find the next data or the next hole of a regular file, or its end when there is none."""
+        try:
+            return os.lseek(self.descriptor(origin), offset, whence)
+        except OSError as error:
+            if error.errno != ENXIO:
+                raise
+            return origin.lower_stat.size
 
     def descriptor(self, origin: Origin) -> int:
         """Give a read descriptor of a regular file, valid until the next call on this lower.

@@ -20,10 +20,15 @@ class RenameFlag(IntFlag):
 
     NOREPLACE = 1
     EXCHANGE = 2
+    WHITEOUT = 4
+    """Leave a character device of number 0, a deletion to an overlayfs above, under the old name."""
 
 
-_RENAME_FLAGS = frozenset({0, int(RenameFlag.NOREPLACE), int(RenameFlag.EXCHANGE)})
+_RENAME_FLAGS = frozenset({0, 1, 2, 4, 5})
 """What a rename may be asked for; plain numbers, because masking with a flag costs a microsecond."""
+
+
+_WHITEOUT = int(RenameFlag.WHITEOUT)
 
 
 class Namespace(ViewState):
@@ -173,7 +178,7 @@ class Namespace(ViewState):
         """Rename, replace or exchange.
 
         Args:
-            flags: 0, or one of RenameFlag.
+            flags: 0, one of RenameFlag, or NOREPLACE and WHITEOUT together.
 
         Raises:
             OSError: ENOENT, EEXIST with NOREPLACE, EISDIR, ENOTDIR, ENOTEMPTY, EINVAL for other
@@ -182,6 +187,7 @@ class Namespace(ViewState):
         """
         if flags not in _RENAME_FLAGS:
             raise error_of(EINVAL, name)
+        flags, leaves_whiteout = flags & ~_WHITEOUT, flags & _WHITEOUT
         exchange = flags == RenameFlag.EXCHANGE
         directory, node = self._existing(parent, name)
         target_directory = self.directory(new_parent)
@@ -218,6 +224,8 @@ class Namespace(ViewState):
         self.record("rename", source_place, node, actor, now, **facts)
         if target is not None:
             self.drop_if_unused(target)
+        if leaves_whiteout:
+            self.mknod(parent, name, stat.S_IFCHR, 0, actor)
 
     def _existing(self, parent: int, name: bytes) -> tuple[Directory, Node]:
         directory = self.directory(parent)

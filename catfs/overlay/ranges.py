@@ -7,11 +7,15 @@ from errno import EINVAL, EIO, ENXIO, EXDEV
 from catfs.limits import HASH_CHUNK_BYTES
 from catfs.linux import FALLOC_FL_ZERO_RANGE
 from catfs.overlay.extents import Piece, Source
-from catfs.overlay.files import Files
+from catfs.overlay.files import Files, own_extents
 from catfs.overlay.nodes import Actor, File, error_of
 
 _BLOCK_BYTES = 4096
 """Grain of holes, in bytes: that of nearly every disk file system."""
+
+
+_STAT_BLOCK_BYTES = 512
+"""What `st_blocks` counts in."""
 
 
 class Ranges(Files):
@@ -81,7 +85,7 @@ class Ranges(Files):
         self.record("write", place, target, actor, now, offset=offset, length=length, data=position)
 
     def seek(self, ino: int, offset: int, whence: int) -> int:
-        """Find the next data or the next hole. What lies in the lower counts as data.
+        """Find the next data or the next hole.
 
         Only whole blocks of a hole count, as on a disk: programs that look for the grain of a file system
         take it for a few bytes otherwise.
@@ -99,7 +103,7 @@ class Ranges(Files):
         size = node.size
         if not 0 <= offset < size:
             raise error_of(ENXIO)
-        for start, end in _holes(node, offset):
+        for start, end in self._holes(node, offset):
             if whence == os.SEEK_HOLE and offset < end:
                 return max(offset, start)
             if whence == os.SEEK_DATA and start <= offset < end:
@@ -110,22 +114,65 @@ class Ranges(Files):
             raise error_of(ENXIO)
         return offset
 
+    def _holes(self, node: File, offset: int) -> Iterator[tuple[int, int]]:
+        """Give start and end of every hole, as far as it covers whole blocks or reaches the end of the file.
 
-def _holes(node: File, offset: int) -> Iterator[tuple[int, int]]:
-    """Give start and end of every hole, as far as it covers whole blocks or reaches the end of the file.
+        Args:
+            node: The file.
+            offset: Holes that end before it are left out; one that it lies in starts at its block.
+        """
+        for start, end, is_hole in self.runs(node, offset // _BLOCK_BYTES * _BLOCK_BYTES):
+            first = -(-start // _BLOCK_BYTES) * _BLOCK_BYTES
+            last = end if end == node.size else end // _BLOCK_BYTES * _BLOCK_BYTES
+            if is_hole and first < last:
+                yield first, last
 
-    Args:
-        node: The file.
-        offset: Holes that end before it are left out; one that it lies in starts at its block.
-    """
-    if node.extents is None:
-        return
-    at = offset // _BLOCK_BYTES * _BLOCK_BYTES
-    for piece in node.extents.pieces(at, node.size - at):
-        stop = at + piece.length
-        if piece.source is Source.HOLE:
-            start = -(-at // _BLOCK_BYTES) * _BLOCK_BYTES
-            end = stop if stop == node.size else stop // _BLOCK_BYTES * _BLOCK_BYTES
-            if start < end:
-                yield start, end
-        at = stop
+    def runs(self, node: File, offset: int = 0) -> Iterator[tuple[int, int, bool]]:
+        """Give the content of a file as runs of data and of holes, one after the other to its end.
+
+        Args:
+            node: The file.
+            offset: Where to begin, in bytes.
+
+        Returns:
+            Start and end of each run in bytes, and whether it is a hole.
+
+        Raises:
+            OSError: when the lower cannot be asked.
+        """
+        before: tuple[int, int, bool] | None = None
+        for run in self._pieces_of_runs(node, offset):
+            if before is not None and before[2] is run[2]:
+                before = (before[0], run[1], run[2])
+                continue
+            if before is not None:
+                yield before
+            before = run
+        if before is not None:
+            yield before
+
+    def _pieces_of_runs(self, node: File, offset: int) -> Iterator[tuple[int, int, bool]]:
+        for piece in own_extents(node).pieces(offset, node.size - offset):
+            end = offset + piece.length
+            if piece.source is Source.LOWER:
+                yield from self._lower_runs(node, offset, end, offset - piece.position)
+            else:
+                yield offset, end, piece.source is Source.HOLE
+            offset = end
+
+    def _lower_runs(self, node: File, offset: int, end: int, shift: int) -> Iterator[tuple[int, int, bool]]:
+        """Give the runs of a range that lies in the lower, `shift` bytes before."""
+        origin = node.origin
+        assert origin is not None
+        if origin.lower_stat.blocks * _STAT_BLOCK_BYTES >= origin.lower_stat.size:
+            yield offset, end, False
+            return
+        lower = self.domains[origin.domain].lower
+        while offset < end:
+            data = min(lower.seek(origin, offset - shift, os.SEEK_DATA) + shift, end)
+            if offset < data:
+                yield offset, data, True
+            offset = data
+            if offset < end:
+                offset = min(lower.seek(origin, data - shift, os.SEEK_HOLE) + shift, end)
+                yield data, offset, False

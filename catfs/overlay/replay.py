@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from catfs.errors import FormatError, printable
 from catfs.limits import FILE_BYTES_MAX, FRESH_INODE_FIRST
-from catfs.overlay.attributes import AttributeChanges
+from catfs.overlay.attributes import AttributeChanges, Attributes
 from catfs.overlay.nodes import Actor, Directory, File, Node
 from catfs.overlay.state import ROOT_INODE
 from catfs.overlay.view import View
@@ -228,10 +228,11 @@ class _Player:
 
     def _setxattr(self, record: WriteRecord) -> None:
         name, value = record.text("name"), record.text("value")
-        self._view.setxattr(self._known(record), name, value, 0, self._actor(record))
+        # The plain ones: what came of rules for access lists is in the log by itself.
+        Attributes.setxattr(self._view, self._known(record), name, value, 0, self._actor(record))
 
     def _removexattr(self, record: WriteRecord) -> None:
-        self._view.removexattr(self._known(record), record.text("name"), self._actor(record))
+        Attributes.removexattr(self._view, self._known(record), record.text("name"), self._actor(record))
 
     def _undo(self, record: WriteRecord) -> None:
         """Refuse what only makes sense for a whole log: `Undone` leaves these records out."""

@@ -8,19 +8,20 @@ One thread owns it. Its parts:
 - `namespace`: names
 - `files`: content and handles
 - `attributes`: attributes and extended attributes
+- `access`: access control lists
 - `ranges`: copying ranges, finding data and holes
 - `unnamed`: files without a name
 - `forgetting`: letting go of what nobody needs
 """
 
-from catfs.overlay.attributes import Attributes
+from catfs.overlay.access import Access
 from catfs.overlay.forgetting import Forgetting
 from catfs.overlay.nodes import Node
 from catfs.overlay.ranges import Ranges
 from catfs.overlay.unnamed import Unnamed
 
 
-class View(Unnamed, Attributes, Ranges, Forgetting):
+class View(Unnamed, Access, Ranges, Forgetting):
     """A copy-on-write view of one or more domains; see the modules of its parts for the operations."""
 
     def getattr(self, ino: int) -> Node:

@@ -40,16 +40,20 @@ class ViewOutputs:
         """
         node = self._node(path)
         assert isinstance(node, File)
-        for offset in range(0, node.size, _COPY_BYTES):
-            block = self._view.read_content(node, offset, _COPY_BYTES)
-            if block.count(0) == len(block):
-                continue
-            written = 0
-            while written < len(block):
-                written += os.pwrite(descriptor, memoryview(block)[written:], offset + written)
+        for start, end, is_hole in self._view.runs(node):
+            for offset in () if is_hole else range(start, end, _COPY_BYTES):
+                block = self._view.read_content(node, offset, min(_COPY_BYTES, end - offset))
+                if block.count(0) < len(block):
+                    _write(descriptor, offset, block)
         os.ftruncate(descriptor, node.size)
 
     def _node(self, path: bytes) -> Node:
         node = self._view.resolve(self._domain, path)
         assert node is not None
         return node
+
+
+def _write(descriptor: int, offset: int, block: bytes) -> None:
+    written = 0
+    while written < len(block):
+        written += os.pwrite(descriptor, memoryview(block)[written:], offset + written)

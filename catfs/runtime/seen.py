@@ -68,3 +68,7 @@ class SeenLower:
     def read(self, origin: Origin, offset: int, length: int) -> bytes:
         """Read from a regular file."""
         return self._lower.read(origin, offset, length)
+
+    def seek(self, origin: Origin, offset: int, whence: int) -> int:
+        """Find the next data or the next hole of a regular file."""
+        return self._lower.seek(origin, offset, whence)

@@ -22,7 +22,9 @@ from pathlib import Path
 
 import pytest
 
-from catfs.linux import RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2
+from catfs.linux import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
+from catfs.overlay.access_list import ACCESS_LIST, Tag, pack_access_list
+from tests.support.access_lists import access_list
 from tests.support.mounted import Mounted
 from tests.support.walk import walk
 
@@ -247,6 +249,20 @@ def test_renaming_with_flags(place: Place) -> None:
     os.close(folder)
     assert (place.view / "inner").read_bytes() == b"lower content\n"
     assert (place.view / "fresh/deep/file").read_bytes() == b"deep inside"
+
+
+def test_a_rename_may_leave_a_whiteout(place: Place) -> None:
+    """With WHITEOUT the old name is a character device of number 0, which a plain removal takes away."""
+    folder = os.open(place.view, os.O_RDONLY)
+    renameat2(folder, b"small", folder, b"big", RENAME_WHITEOUT)
+    with pytest.raises(FileExistsError, match="inner"):
+        renameat2(folder, b"big", folder, b"inner", RENAME_WHITEOUT | RENAME_NOREPLACE)
+    os.close(folder)
+    left = (place.view / "small").lstat()
+    assert (stat.S_ISCHR(left.st_mode), left.st_rdev) == (True, 0)
+    assert (place.view / "big").read_bytes() == b"lower content\n"
+    (place.view / "small").unlink()
+    assert "small" not in os.listdir(place.view)
 
 
 def test_hard_links_are_one_file(place: Place) -> None:
@@ -513,10 +529,18 @@ def test_unanswered_controls_are_refused(place: Place) -> None:
     assert failure.value.errno in {errno.ENOTTY, errno.ENOSYS}
 
 
-def test_access_lists_are_refused(place: Place) -> None:
-    """A POSIX access control list is refused: permission bits are the only rule of a view."""
+def test_access_lists_depend_on_the_transport(place: Place) -> None:
+    """A POSIX access control list is kept where the kernel checks access by it, and refused elsewhere."""
+    path, value = place.view / "small", pack_access_list(access_list(6, 4, 0, (Tag.USER, 1000, 7, 7)))
+    if place.server.transport == "devfuse":
+        os.setxattr(path, ACCESS_LIST, value)
+        assert os.getxattr(path, ACCESS_LIST) == value
+        assert stat.S_IMODE(path.stat().st_mode) == 0o670
+        return
     with pytest.raises(OSError, match="not supported"):
-        os.setxattr(place.view / "small", "system.posix_acl_access", bytes(28))
+        os.setxattr(path, ACCESS_LIST, value)
+    with pytest.raises(OSError, match="not supported"):
+        os.getxattr(path, ACCESS_LIST)
 
 
 def test_the_log_names_who_made_a_file(place: Place) -> None:

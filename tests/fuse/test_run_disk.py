@@ -61,6 +61,15 @@ def test_command_that_fills_the_disk_fails_and_nothing_is_committed(tmp_path: Pa
     assert b"unchanged" in result.stdout
 
 
+def test_reserving_more_than_the_disk_has_is_refused(tmp_path: Path) -> None:
+    """Fallocate gets ENOSPC for more than there is, and what fits is reserved as before."""
+    script = "fallocate -n -l 1M out; fallocate -l 2M out; fallocate -l 1T out || stat -c %s out"
+    result = run_on_small_disk(tmp_path, script, "echo old > file", "", "--output", "out")
+    assert result.status == 0
+    assert "No space left" in result.stderr
+    assert b"2097152" in result.stdout
+
+
 def test_next_run_on_the_same_disk_works(tmp_path: Path) -> None:
     """Nothing of the failed run keeps the space, so that a smaller one succeeds."""
     script = "head -c 30000000 /dev/zero | tr '\\0' x > large"

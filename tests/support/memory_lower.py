@@ -8,6 +8,9 @@ from errno import EISDIR, ENOENT, ENOTDIR, ESTALE
 
 from catfs.overlay.nodes import LowerStat, Origin
 
+BLOCK = 4096
+"""Grain of the holes of a sparse file, in bytes."""
+
 DEVICE = 77
 """The device number of everything in a memory lower."""
 
@@ -25,12 +28,17 @@ class MemoryFile:
     nlink: int = 1
     mtime: int = 1_000
     ctime: int = 1_000
+    is_sparse: bool = False
     xattrs: dict[bytes, bytes] = field(default_factory=dict)
     children: dict[bytes, "MemoryFile"] = field(default_factory=dict)
 
     def lower_stat(self) -> LowerStat:
         """Give the attributes as a lower tells them."""
         size = 4096 if stat.S_ISDIR(self.mode) else len(self.content)
+        stored = size
+        if self.is_sparse:
+            blocks = [self.content[at : at + BLOCK] for at in range(0, size, BLOCK)]
+            stored = sum(len(block) for block in blocks if block.strip(b"\0"))
         return LowerStat(
             self.mode,
             self.ino,
@@ -39,7 +47,7 @@ class MemoryFile:
             self.uid,
             self.gid,
             size,
-            (size + 511) // 512,
+            (stored + 511) // 512,
             self.rdev,
             1_000,
             self.mtime,
@@ -173,3 +181,14 @@ class MemoryLower:
         data = found.content[offset : offset + length]
         self.bytes_read += len(data)
         return data
+
+    def seek(self, origin: Origin, offset: int, whence: int) -> int:
+        """Find the next data or the next hole, or the end: blocks of zeros are holes."""
+        self.calls["seek"] += 1
+        content = self._find(origin.names()).content
+        while offset < len(content):
+            block = content[offset : (offset // BLOCK + 1) * BLOCK]
+            if bool(block.strip(b"\0")) is (whence == os.SEEK_DATA):
+                return offset
+            offset += len(block)
+        return len(content)

@@ -19,6 +19,8 @@ from catfs.linux import (
     RENAME_NOREPLACE,
     fallocate,
 )
+from catfs.overlay.access_list import ACCESS_LIST, DEFAULT_LIST, AccessList, Tag, pack_access_list
+from tests.support.access_lists import access_list
 from tests.support.mounted import Mounted
 from tests.support.pair import USERS, OpenFile, Pair
 from tests.support.trees import RealTree, build_sample
@@ -62,6 +64,16 @@ FALLOCATE_MODES = st.sampled_from(
 )
 TARGETS = st.sampled_from([b"nowhere", b"a", b"d/a", b".", b"sub", b"no/\xff\n"])
 XATTR_NAMES = st.sampled_from([b"user.kept", b"user.other", b"user.new"])
+NAMED = st.tuples(
+    st.sampled_from([Tag.USER, Tag.GROUP]),
+    st.sampled_from([1000, 1001, 65534]),
+    st.integers(0, 7),
+    st.integers(0, 7),
+)
+"""Kind, number, permissions and mask of a named entry."""
+LIST_NAMES = st.sampled_from([ACCESS_LIST, DEFAULT_LIST])
+LISTS = st.builds(access_list, *[st.integers(0, 7)] * 3, named=st.none() | NAMED)
+"""Access lists: permissions of owner, group and others, those of one named user or group, and a mask."""
 TIMES = st.integers(-(10**9), 2 * 10**9).map(lambda seconds: seconds * 10**9)
 
 
@@ -201,6 +213,32 @@ class MountMachine(RuleBasedStateMachine):
     @rule(data=st.data(), name=XATTR_NAMES, user=USER)
     def removexattr(self, data: st.DataObject, name: bytes, user: str) -> None:
         """Remove an extended attribute."""
+        path = self.some_path(data, stat.S_IFREG, stat.S_IFDIR)
+        self.pair.both(lambda top: os.removexattr(_below(top, path), name), user)
+
+    def is_whole(self) -> bool:
+        """Say whether the transport carries everything."""
+        return self.is_complete
+
+    @precondition(is_whole)
+    @rule(data=st.data(), name=LIST_NAMES, entries=LISTS, user=USER)
+    def set_access_list(self, data: st.DataObject, name: bytes, entries: AccessList, user: str) -> None:
+        """Set an access list, and see that the mode goes with it."""
+        path, value = self.some_path(data), pack_access_list(entries)
+        self.pair.both(lambda top: os.setxattr(_below(top, path), name, value), user)
+        self.pair.both(lambda top: os.stat(path, dir_fd=top).st_mode, user)
+
+    @precondition(is_whole)
+    @rule(data=st.data(), name=LIST_NAMES, user=USER)
+    def look_at_access_list(self, data: st.DataObject, name: bytes, user: str) -> None:
+        """Ask for an access list, which something new may have inherited."""
+        path = self.some_path(data, stat.S_IFREG, stat.S_IFDIR)
+        self.pair.both(lambda top: os.getxattr(_below(top, path), name), user)
+
+    @precondition(is_whole)
+    @rule(data=st.data(), name=LIST_NAMES, user=USER)
+    def remove_access_list(self, data: st.DataObject, name: bytes, user: str) -> None:
+        """Remove an access list."""
         path = self.some_path(data, stat.S_IFREG, stat.S_IFDIR)
         self.pair.both(lambda top: os.removexattr(_below(top, path), name), user)
 

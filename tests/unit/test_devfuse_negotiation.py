@@ -40,8 +40,16 @@ def test_takes_nothing_that_is_not_offered() -> None:
 
 def test_never_takes_what_would_lose_changes() -> None:
     """Truncation at open would be lost without OPEN, delayed writes would hide who wrote."""
-    for flag in (Init.ATOMIC_O_TRUNC, Init.WRITEBACK_CACHE, Init.AUTO_INVAL_DATA, Init.POSIX_ACL):
+    for flag in (Init.ATOMIC_O_TRUNC, Init.WRITEBACK_CACHE, Init.AUTO_INVAL_DATA):
         assert not WANTED & flag
+
+
+@pytest.mark.parametrize("missing", [Init.DONT_MASK, Init.SETXATTR_EXT, Init.POSIX_ACL])
+def test_takes_access_lists_only_with_all_that_they_need(missing: Init) -> None:
+    """Without the umask of new names, or word of set-gid bits, lists could not be kept right."""
+    agreement = negotiate(_offer(38, ~int(missing) & ((1 << 64) - 1)))
+    assert agreement is not None
+    assert not agreement.flags & Init.POSIX_ACL
 
 
 def test_speaks_no_newer_minor_than_it_knows() -> None:

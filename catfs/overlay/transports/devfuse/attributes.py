@@ -14,6 +14,7 @@ from catfs.overlay.transports.devfuse.wire import (
     GETXATTR_OUT,
     KSTATFS,
     SETATTR_IN,
+    SETXATTR_ACL_KILL_SGID,
     SETXATTR_IN,
     SETXATTR_IN_SHORT,
     SetAttr,
@@ -69,11 +70,14 @@ class AttributeRequests(Requests):
     def setxattr(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """SETXATTR: set an extended attribute."""
         size, flags = SETXATTR_IN_SHORT.unpack_from(body)
+        more = SETXATTR_IN.unpack_from(body)[2] if self.setxattr_head == SETXATTR_IN.size else 0
         rest = bytes(body[self.setxattr_head :])
         name, found, value = rest.partition(b"\0")
         if not found or not name or len(value) != size:
             raise MalformedError("SETXATTR", f"expected a name and a value of {size} bytes")
-        self.view.setxattr(nodeid, name, value, flags, actor)
+        self.view.setxattr(
+            nodeid, name, value, flags, actor, kill_set_gid=bool(more & SETXATTR_ACL_KILL_SGID)
+        )
         return b""
 
     def getxattr(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:

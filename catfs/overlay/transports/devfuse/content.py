@@ -3,6 +3,7 @@
 from errno import EBADF, EINVAL, EISDIR, ENXIO, EOVERFLOW
 
 from catfs.limits import FILE_BYTES_MAX
+from catfs.linux import FALLOC_FL_KEEP_SIZE
 from catfs.overlay.nodes import Actor, Directory, File, error_of
 from catfs.overlay.transports.devfuse.negotiation import MAX_TRANSFER_BYTES
 from catfs.overlay.transports.devfuse.requests import MalformedError, Requests
@@ -58,6 +59,8 @@ class ContentRequests(Requests):
     def fallocate(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """FALLOCATE: reserve, punch or zero a range."""
         _, offset, length, mode, _ = FALLOCATE_IN.unpack_from(body)
+        if not mode & ~FALLOC_FL_KEEP_SIZE:
+            self.view.check_room(offset, length)
         self.view.fallocate(self._file(nodeid), mode, _position(offset), _position(length), actor)
         self.last_writers[nodeid] = actor
         return b""

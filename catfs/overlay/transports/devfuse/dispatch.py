@@ -46,6 +46,7 @@ class Handlers(NameRequests, ContentRequests, AttributeRequests, DirectoryReques
         super().__init__(view)
         if not agreement.flags & Init.SETXATTR_EXT:
             self.use_short_setxattr()
+        view.access_lists = bool(agreement.flags & Init.POSIX_ACL)
         self.agreement = agreement
 
     def table(self) -> list[Handler]:

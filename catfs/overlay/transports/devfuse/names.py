@@ -1,5 +1,7 @@
 """Requests on names: looking up, making, linking, renaming, removing, forgetting."""
 
+import stat
+
 from catfs.overlay.nodes import Actor, Symlink
 from catfs.overlay.transports.devfuse.packing import ABSENT
 from catfs.overlay.transports.devfuse.requests import MalformedError, Requests, name_of, names_of
@@ -54,27 +56,37 @@ class NameRequests(Requests):
 
     def create(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """CREATE: make a file and open it in one request."""
-        _, mode, _, _ = CREATE_IN.unpack_from(body)
-        node = self.view.create(nodeid, name_of(body, CREATE_IN.size), mode, actor)
+        _, mode, umask, _ = CREATE_IN.unpack_from(body)
+        heritage = self.view.heritage(nodeid, mode, umask)
+        node = self.view.create(nodeid, name_of(body, CREATE_IN.size), heritage.mode, actor)
+        self.view.bequeath(node, heritage, actor)
         self.last_writers[node.ino] = actor
         return self.give(node) + _OPENED
 
     def tmpfile(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """TMPFILE: make a file without a name and open it."""
-        _, mode, _, _ = CREATE_IN.unpack_from(body)
-        node = self.view.tmpfile(nodeid, mode, actor)
+        _, mode, umask, _ = CREATE_IN.unpack_from(body)
+        heritage = self.view.heritage(nodeid, mode, umask)
+        node = self.view.tmpfile(nodeid, heritage.mode, actor)
+        self.view.bequeath(node, heritage, actor)
         self.last_writers[node.ino] = actor
         return self.give(node) + _OPENED
 
     def mknod(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """MKNOD: make anything but a directory or a symlink."""
-        mode, rdev, _, _ = MKNOD_IN.unpack_from(body)
-        return self.give(self.view.mknod(nodeid, name_of(body, MKNOD_IN.size), mode, rdev, actor))
+        mode, rdev, umask, _ = MKNOD_IN.unpack_from(body)
+        heritage = self.view.heritage(nodeid, mode, umask)
+        node = self.view.mknod(nodeid, name_of(body, MKNOD_IN.size), heritage.mode, rdev, actor)
+        self.view.bequeath(node, heritage, actor)
+        return self.give(node)
 
     def mkdir(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """MKDIR: make a directory."""
-        mode, _ = MKDIR_IN.unpack_from(body)
-        return self.give(self.view.mkdir(nodeid, name_of(body, MKDIR_IN.size), mode, actor))
+        mode, umask = MKDIR_IN.unpack_from(body)
+        heritage = self.view.heritage(nodeid, stat.S_IFDIR | mode, umask)
+        node = self.view.mkdir(nodeid, name_of(body, MKDIR_IN.size), heritage.mode, actor)
+        self.view.bequeath(node, heritage, actor)
+        return self.give(node)
 
     def symlink(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """SYMLINK: make a symbolic link."""

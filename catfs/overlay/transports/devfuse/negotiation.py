@@ -44,11 +44,15 @@ WANTED = (
     | Init.EXPLICIT_INVAL_DATA
     | Init.ABORT_ERROR
     | Init.SETXATTR_EXT
+    # The kernel checks access by lists, and leaves to the server what new files inherit of them: then
+    # the umask does not count, so it must not be taken off before.
+    | Init.POSIX_ACL
+    | Init.DONT_MASK
     | Init.INIT_EXT
 )
 """What is taken when it is offered. Left out on purpose: ATOMIC_O_TRUNC (with it and without OPEN
 requests nobody would be told of a truncation), WRITEBACK_CACHE (each write reaches the log with its
-process), AUTO_INVAL_DATA, POSIX_ACL, and every kind of lock (locks are local to the kernel)."""
+process), AUTO_INVAL_DATA, and every kind of lock (locks are local to the kernel)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +111,6 @@ def negotiate(body: memoryview) -> Agreement | None:
         raise OSError(EPROTO, os.strerror(EPROTO))
     if flags & Init.INIT_EXT:
         flags |= INIT_IN.unpack_from(body)[4] << 32
+    if not flags & Init.DONT_MASK or not flags & Init.SETXATTR_EXT:
+        flags &= ~Init.POSIX_ACL
     return Agreement(min(minor, PROTOCOL_MINOR), Init(flags & WANTED), max_readahead)

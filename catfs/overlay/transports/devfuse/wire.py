@@ -211,6 +211,7 @@ class Init(IntFlag):
     ATOMIC_O_TRUNC = 1 << 3
     EXPORT_SUPPORT = 1 << 4
     BIG_WRITES = 1 << 5
+    DONT_MASK = 1 << 6
     AUTO_INVAL_DATA = 1 << 12
     DO_READDIRPLUS = 1 << 13
     READDIRPLUS_AUTO = 1 << 14
@@ -256,6 +257,9 @@ FOPEN_KEEP_CACHE = 1 << 1
 """Reply flag of OPEN and CREATE: the cached pages of the file stay."""
 FOPEN_CACHE_DIR = 1 << 3
 """Reply flag of OPENDIR: the kernel may keep the listing."""
+
+SETXATTR_ACL_KILL_SGID = 1 << 0
+"""SETXATTR: an access list takes the set-gid bit away."""
 
 WRITE_CACHE = 1 << 0
 """WRITE: a page that was changed in memory; who changed it is unknown."""
