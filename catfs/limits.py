@@ -54,6 +54,10 @@ RELEASE_BYTES_MIN = 64 * 1024
 """Smallest run of the data file whose space is given back when nothing refers to it, in bytes: below
 that the system call costs more than the space is worth."""
 
+SMALL_RUNS_MAX = 1 << 16
+"""Most free runs of the data file below RELEASE_BYTES_MIN that are remembered: 1 MiB of memory. Behind that
+they stay taken until the session ends."""
+
 PROCESS_DESCRIPTORS_MAX = 64
 """Most /proc entries of writing processes that are kept open at once."""
 

@@ -4,12 +4,11 @@ A file of the lower is never copied: as long as it is unchanged it is read there
 changed only the changed ranges lie in the data file.
 """
 
-import contextlib
 import os
 import stat
 from errno import EBADF, EFBIG, EINVAL, EISDIR, ENOSPC, EOPNOTSUPP, ESTALE
 
-from catfs.limits import RELEASE_BYTES_MIN, VIEW_FILE_BYTES_MAX
+from catfs.limits import VIEW_FILE_BYTES_MAX
 from catfs.linux import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -138,17 +137,29 @@ class Files(ViewState):
             node.extents = own_extents(node)
         if node.extents.data_position(offset, length) == position:
             node.rewrites += 1
+        else:
+            self._free(node.extents, offset, offset + length)
         node.extents.replace(offset, length, Source.DATA, position)
         node.mtime = node.ctime = now
         self.touch_node(node)
 
     def _clear_set_id_bits(self, node: File, actor: Actor, now: int) -> None:
         """Take the set-id bits from a file that somebody without privilege changed."""
-        mode = without_set_id_bits(node.mode)
+        mode = self.mode_without_set_id(node, actor)
         if mode != node.mode:
             node.mode = mode
             self.record("setattr", self.place_of(node), node, actor, now, mode=mode)
             self.forget_attributes(node.ino)
+
+    def mode_without_set_id(self, node: Node, actor: Actor) -> int:
+        """Give the mode that a file has after somebody without privilege changed it.
+
+        Set-gid without group execution once meant mandatory locking, and stays for members of the group.
+        """
+        mode = without_set_id_bits(node.mode)
+        if mode & stat.S_ISGID and not self.is_member(actor, node.gid):
+            mode &= ~stat.S_ISGID
+        return mode
 
     def truncate(self, node: File, size: int, actor: Actor) -> None:
         """Cut or extend a file.
@@ -163,6 +174,7 @@ class Files(ViewState):
         now = self.clock()
         if node.extents is None:
             node.extents = own_extents(node)
+        self._free(node.extents, size, node.extents.size)
         node.extents.resize(size)
         node.mtime = node.ctime = now
         self.touch_node(node)
@@ -193,6 +205,7 @@ class Files(ViewState):
         extents = node.extents = node.extents or own_extents(node)
         end = offset + length
         if kind and offset < extents.size:
+            self._free(extents, offset, end)
             extents.replace(offset, min(end, extents.size) - offset, Source.HOLE)
         if not keep and end > extents.size:
             extents.resize(end)
@@ -218,29 +231,23 @@ class Files(ViewState):
             raise error_of(ENOSPC)
 
     def discard_content(self, node: Node) -> None:
-        """Give the space of a dropped file back, where it is worth a system call."""
-        if not isinstance(node, File) or node.extents is None or self.data.keeps_all:
-            return
-        for _, piece in node.extents.ranges():
-            if (
-                piece.source is Source.DATA
-                and piece.length >= RELEASE_BYTES_MIN
-                and not self.shared.overlaps(piece.position, piece.length)
-            ):
-                self.released.append((piece.position, piece.length))
-        if not self.durable:
-            self.give_back()
+        """Give the space of a dropped file back."""
+        if isinstance(node, File) and node.extents is not None:
+            self._free(node.extents, 0, node.extents.size)
 
-    def give_back(self) -> None:
-        """Give the space of dropped content back.
+    def _free(self, extents: Extents, offset: int, end: int) -> None:
+        """Let go of the bytes that a range of a file has in the data file, before it gets others or none.
 
-        A durable session does so only once the log that drops it is on the disk: until then whoever
-        continues the session from an earlier moment may still need the bytes.
+        A durable session gives them back only once the log that drops them is on the disk: until then
+        whoever continues the session from an earlier moment may still need them.
         """
-        for position, length in self.released:
-            with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
-                self.data.release(position, length)
-        self.released.clear()
+        if offset >= extents.size or not self.gives_back or self.data.keeps_all:
+            return
+        for piece in extents.pieces(offset, end - offset):
+            if piece.source is Source.DATA and not self.shared.overlaps(piece.position, piece.length):
+                self.freed.add(piece.position, piece.length)
+        if not self.durable:
+            self.freed.give_back()
 
     def opendir(self, ino: int, actor: Actor) -> int:
         """Open a directory and give the number of the handle.

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.limits import PROCESS_ANCESTORS_MAX, PROCESS_ARGUMENTS_SECONDS, PROCESS_DESCRIPTORS_MAX
+from catfs.overlay.nodes import Actor
 
 _START_TIME, _CODE_START, _STACK_START, _PARENT = 19, 23, 25, 1
 """Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""
@@ -208,3 +209,15 @@ def _link(path: Path) -> bytes:
         return os.readlink(os.fsencode(path))
     except OSError:
         return b""
+
+
+def is_member(actor: Actor, gid: int) -> bool:
+    """Say whether a process acts for a group: with its own, or one of its further ones."""
+    if actor.gid == gid:
+        return True
+    try:
+        lines = Path(f"/proc/{actor.pid}/status").read_bytes().splitlines()
+    except OSError:
+        return False
+    groups = next((line for line in lines if line.startswith(b"Groups:")), b"")
+    return b"%d" % gid in groups.split()[1:]

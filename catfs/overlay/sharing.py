@@ -1,10 +1,15 @@
-"""Which runs of the data file belong to more than one file.
+"""Which runs of the data file belong to more than one file, and which to none any more.
 
 Copying a range inside a session copies no bytes: both files point at the same run of the data file.
-From then on that run may neither be overwritten in place nor given back.
+From then on that run may neither be overwritten in place nor given back. What no file points at any
+more is given back to the disk.
 """
 
+import contextlib
 from bisect import bisect_left, bisect_right
+
+from catfs.limits import RELEASE_BYTES_MIN, SMALL_RUNS_MAX
+from catfs.overlay.data_file import DataFile
 
 
 class SharedRanges:
@@ -20,12 +25,15 @@ class SharedRanges:
         """Give the number of runs."""
         return len(self._starts)
 
-    def add(self, position: int, length: int) -> None:
+    def add(self, position: int, length: int) -> tuple[int, int]:
         """Add the positions of a run.
 
         Args:
             position: Its first byte.
             length: Number of bytes, at least 1.
+
+        Returns:
+            Start and end of the run that holds them now.
         """
         end = position + length
         first = bisect_left(self._ends, position)
@@ -35,8 +43,51 @@ class SharedRanges:
             end = max(end, self._ends[last - 1])
         self._starts[first:last] = [position]
         self._ends[first:last] = [end]
+        return position, end
+
+    def drop(self, position: int) -> None:
+        """Take the run away that starts at a position."""
+        index = bisect_left(self._starts, position)
+        del self._starts[index], self._ends[index]
+
+    def clear(self) -> None:
+        """Take all away."""
+        self._starts.clear()
+        self._ends.clear()
 
     def overlaps(self, position: int, length: int) -> bool:
         """Say whether any byte of a run is shared."""
         index = bisect_right(self._ends, position)
         return index < len(self._starts) and self._starts[index] < position + length
+
+
+class FreedRanges:
+    """What no file points at any more, on its way back to the disk.
+
+    A run that is small waits until its neighbours are free too: files that are made one after the other
+    often go together.
+
+    Args:
+        data: The data file.
+    """
+
+    def __init__(self, data: DataFile) -> None:
+        self._data = data
+        self._waiting: list[tuple[int, int]] = []
+        self._small = SharedRanges()
+
+    def add(self, position: int, length: int) -> None:
+        """Note a run that is free once the log that frees it is on the disk."""
+        self._waiting.append((position, length))
+
+    def give_back(self) -> None:
+        """Give the space of all runs so far back, but for small ones that stand alone."""
+        for position, length in self._waiting:
+            start, end = self._small.add(position, length)
+            if end - start >= RELEASE_BYTES_MIN:
+                self._small.drop(start)
+                with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
+                    self._data.release(start, end - start)
+        self._waiting.clear()
+        if len(self._small) > SMALL_RUNS_MAX:
+            self._small.clear()

@@ -22,7 +22,7 @@ from catfs.overlay.nodes import (
     error_of,
     node_from_lower,
 )
-from catfs.overlay.sharing import SharedRanges
+from catfs.overlay.sharing import FreedRanges, SharedRanges
 from catfs.overlay.trace import Place, Trace
 
 ROOT_INODE = 1
@@ -97,8 +97,13 @@ class ViewState:
         self.forget_attributes: Callable[[int], None] = _nobody_caches
         """Tells whoever caches attributes that those of an inode changed without having been asked to;
         a transport puts its own in this place."""
-        self.released: list[tuple[int, int]] = []
-        """Runs of the data file (position, length) that nothing refers to, not given back yet."""
+        self.freed = FreedRanges(data)
+        """The runs of the data file that nothing refers to any more."""
+        self.gives_back = True
+        """Whether those go back to the disk; while a log is replayed they do not."""
+        self.is_member: Callable[[Actor, int], bool] = _has_group
+        """Says whether somebody is a member of a group; a transport puts in its place one that also knows
+        of further groups."""
         self.unnamed: set[Node] = set()
         """Files that were made without a name and have none yet."""
         self.changed_links: set[Node] = set()
@@ -231,14 +236,14 @@ class ViewState:
                 self._foreign_inodes[key] = moved.get(number, number)
 
     def lookup(self, parent: int, name: bytes) -> Node | None:
-        """Give what a name in a directory stands for, or None.
+        """Give what a name in a directory stands for, or None; `.` is whatever has that number.
 
         Raises:
             OSError: ENAMETOOLONG, ENOTDIR, ESTALE, or what the lower raises.
         """
-        directory = self.directory(parent)
         if name == b".":
-            return directory
+            return self.node(parent)
+        directory = self.directory(parent)
         if name == b"..":
             return directory.parent or directory
         check_name_length(name)
@@ -387,6 +392,11 @@ class ViewState:
 
     def discard_content(self, node: Node) -> None:
         """Give back what a dropped node stored; the part that knows content fills this in."""
+
+
+def _has_group(actor: Actor, gid: int) -> bool:
+    """Say whether a group is the one that somebody acts with."""
+    return actor.gid == gid
 
 
 def _nobody_caches(ino: int) -> None:

@@ -41,4 +41,4 @@ class View(Unnamed, Access, Ranges, Forgetting):
         if self.durable:
             self.data.sync()
             self.trace.sync(self.clock(), self.data.size)
-            self.give_back()
+            self.freed.give_back()

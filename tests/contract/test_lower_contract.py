@@ -60,6 +60,30 @@ def test_scan_gives_every_name_once(ground: Ground) -> None:
     assert ground.lower.scan(ground.origin(b"empty")) == []
 
 
+def test_seeking_ends_at_the_end(ground: Ground) -> None:
+    """In a file without holes data begins where it is looked for, and the next hole is its end."""
+    tool = ground.origin(b"tool")
+    assert ground.lower.seek(tool, 5, os.SEEK_DATA) == 5
+    assert ground.lower.seek(tool, 5, os.SEEK_HOLE) == 12
+
+
+def test_holes_are_found_where_the_file_system_tells(tmp_path: Path) -> None:
+    """A real sparse file has its data where it was written, and none behind it."""
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 20)
+        file.seek(1 << 19)
+        file.write(b"data")
+    root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lower = DirectoryLower(root)
+    top = Origin(None, b"", lower.root(), 0)
+    origin = Origin(top, b"sparse", dict(lower.scan(top))[b"sparse"], 0)
+    assert lower.seek(origin, 0, os.SEEK_DATA) == 1 << 19
+    assert 1 << 19 < lower.seek(origin, 1 << 19, os.SEEK_HOLE) <= (1 << 19) + 65_536
+    assert lower.seek(origin, (1 << 20) - 1, os.SEEK_DATA) == 1 << 20
+    lower.close()
+    os.close(root)
+
+
 def test_attributes_are_told_whole(ground: Ground) -> None:
     """Kind, mode, owner, size and link count are those of the file."""
     tool = ground.status(b"tool")

@@ -8,6 +8,7 @@ what it was.
 import contextlib
 import errno
 import fcntl
+import functools
 import itertools
 import mmap
 import os
@@ -366,6 +367,12 @@ def test_set_id_bits_go_when_somebody_else_writes(place: Place) -> None:
     assert _as_nobody(place, lambda: os.truncate("cut", 1)) == 0
     _overwrite(place.view / "kept")
     assert (mode("written"), mode("cut"), mode("kept")) == (0o777, 0o777, 0o6777)
+    for name, group in (("stranger", 0), ("member", _NOBODY)):
+        (place.view / name).write_bytes(b"12345")
+        os.chown(place.view / name, 0, group)
+        (place.view / name).chmod(0o6666)
+        assert _as_nobody(place, functools.partial(_overwrite, Path(name))) == 0
+    assert (mode("stranger"), mode("member")) == (0o666, 0o2666)
 
 
 def test_extended_attributes_are_kept(place: Place) -> None:

@@ -11,6 +11,7 @@ import pytest
 from catfs.limits import PROCESS_DESCRIPTORS_MAX
 from catfs.overlay import Processes, WriteLog
 from catfs.overlay.nodes import Actor
+from catfs.overlay.processes import is_member
 from catfs.records.write_record import ProcessRecord, WriteRecord
 from tests.support.memory_lower import MemoryLower
 from tests.support.trees import build_sample
@@ -71,6 +72,15 @@ def test_a_process_is_described_at_its_first_change(proc: FakeProc) -> None:
     assert (facts.pid, facts.process, facts.parent, facts.start, facts.uid) == (42, 41, 5, 100, 12)
     assert (facts.exe, facts.argv, facts.cwd) == (b"/bin/cc", (b"cc", b"-c"), b"/bin/cc")
     assert proc.processes.news(42) is None
+
+
+def test_members_of_a_group_are_known() -> None:
+    """Somebody is of the group that it acts with and of its further ones; what is gone has none."""
+    pid, groups = os.getpid(), os.getgroups()
+    assert is_member(Actor(0, 0, 77), 77)
+    assert all(is_member(Actor(pid, 0, 2**31), group) for group in groups)
+    assert not is_member(Actor(pid, 0, 2**31), 2**31 - 1)
+    assert not is_member(Actor(2**30, 0, 5), 0)
 
 
 def test_the_kernel_is_no_process(proc: FakeProc) -> None:

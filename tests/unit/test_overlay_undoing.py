@@ -100,7 +100,7 @@ def test_history_never_changes_a_byte_that_was_written() -> None:
     before = session.data.read(0, session.data.size)
     write_at(session.view, b"x", 0, b"other")
     session.view.unlink(session.view.roots[0].ino, b"x", ACTOR)
-    session.view.give_back()
+    session.view.freed.give_back()
     assert session.data.read(0, len(before)) == before
     assert session.data.size == len(before) + 5
     session.close()

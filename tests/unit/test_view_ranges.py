@@ -152,6 +152,28 @@ def test_data_and_holes_are_found(bench: Bench) -> None:
     assert failure.value.errno == EINVAL
 
 
+def test_holes_of_the_lower_are_holes(bench: Bench) -> None:
+    """A sparse file of the lower has its holes in the view, before and after a part was written."""
+    content = bytes(8192) + b"data" * 1024 + bytes(12_288)
+    bench.lower.file(b"sparse", content)
+    bench.lower.at(b"sparse").is_sparse = True
+    node = node_at(bench.view, b"sparse")
+    assert isinstance(node, File)
+    assert list(bench.view.runs(node)) == [(0, 8192, True), (8192, 12_288, False), (12_288, 24_576, True)]
+    assert bench.view.seek(node.ino, 5000, os.SEEK_DATA) == 8192
+    assert bench.view.seek(node.ino, 0, os.SEEK_HOLE) == 0
+    write_at(bench.view, b"sparse", 16_384, b"new")
+    bench.view.truncate(node, 30_000, ACTOR)
+    assert [(start, end) for start, end, is_hole in bench.view.runs(node) if not is_hole] == [
+        (8192, 12_288),
+        (16_384, 16_387),
+    ]
+    assert bench.view.seek(node.ino, 12_288, os.SEEK_HOLE) == 12_288
+    assert bench.view.seek(node.ino, 12_288, os.SEEK_DATA) == 16_384
+    with pytest.raises(OSError, check=lambda error: error.errno == ENXIO):
+        bench.view.seek(node.ino, 20_480, os.SEEK_DATA)
+
+
 def test_a_file_without_a_name_may_get_one_once(bench: Bench) -> None:
     """A nameless file is linked with all its content; after losing its name it gets none any more."""
     view = bench.view

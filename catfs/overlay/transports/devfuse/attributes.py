@@ -5,7 +5,6 @@ from errno import EINVAL, ERANGE
 
 from catfs.limits import NAME_BYTES_MAX
 from catfs.overlay.attributes import AttributeChanges
-from catfs.overlay.files import without_set_id_bits
 from catfs.overlay.nodes import Actor, error_of
 from catfs.overlay.transports.devfuse.packing import attributes_of
 from catfs.overlay.transports.devfuse.requests import MalformedError, Requests, name_of
@@ -49,7 +48,7 @@ class AttributeRequests(Requests):
         now = self.view.clock() if valid & (_ATIME_NOW | _MTIME_NOW) else 0
         changes = AttributeChanges(
             size=size if valid & _SIZE else None,
-            mode=mode if valid & _MODE else self._mode_without_set_id(nodeid, valid),
+            mode=mode if valid & _MODE else self._mode_without_set_id(nodeid, valid, actor),
             uid=uid if valid & _UID else None,
             gid=gid if valid & _GID else None,
             atime=_time(valid, _ATIME, _ATIME_NOW, atime, atime_ns, now),
@@ -59,13 +58,13 @@ class AttributeRequests(Requests):
             self.last_writers[nodeid] = actor
         return attributes_of(self.view.setattr(nodeid, changes, actor))
 
-    def _mode_without_set_id(self, nodeid: int, valid: int) -> int | None:
+    def _mode_without_set_id(self, nodeid: int, valid: int, actor: Actor) -> int | None:
         """Give the mode to set when the kernel says that a truncation takes the set-id bits."""
         if not valid & _KILL or not valid & _SIZE:
             return None
-        mode = self.view.node(nodeid).mode
-        cleared = without_set_id_bits(mode)
-        return None if cleared == mode else cleared
+        node = self.view.node(nodeid)
+        cleared = self.view.mode_without_set_id(node, actor)
+        return None if cleared == node.mode else cleared
 
     def setxattr(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """SETXATTR: set an extended attribute."""

@@ -6,6 +6,7 @@ docs/formats/fuse-protocol.md holds the same as a table; a test compares the two
 from errno import ENOSYS, ENOTTY
 
 from catfs.overlay.nodes import Actor, error_of
+from catfs.overlay.processes import is_member
 from catfs.overlay.transports.devfuse.attributes import AttributeRequests
 from catfs.overlay.transports.devfuse.content import ContentRequests
 from catfs.overlay.transports.devfuse.directories import DirectoryRequests
@@ -46,6 +47,7 @@ class Handlers(NameRequests, ContentRequests, AttributeRequests, DirectoryReques
         super().__init__(view)
         if not agreement.flags & Init.SETXATTR_EXT:
             self.use_short_setxattr()
+        view.is_member = is_member
         view.access_lists = bool(agreement.flags & Init.POSIX_ACL)
         self.agreement = agreement
 

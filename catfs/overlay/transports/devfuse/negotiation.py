@@ -26,7 +26,6 @@ _MAX_BACKGROUND = 64
 
 WANTED = (
     Init.ASYNC_READ
-    | Init.ASYNC_DIO
     | Init.BIG_WRITES
     | Init.MAX_PAGES
     | Init.PARALLEL_DIROPS
@@ -51,8 +50,9 @@ WANTED = (
     | Init.INIT_EXT
 )
 """What is taken when it is offered. Left out on purpose: ATOMIC_O_TRUNC (with it and without OPEN
-requests nobody would be told of a truncation), WRITEBACK_CACHE (each write reaches the log with its
-process), AUTO_INVAL_DATA, and every kind of lock (locks are local to the kernel)."""
+requests nobody would be told of a truncation), ASYNC_DIO (a reader may find an old page after a direct
+write is done), WRITEBACK_CACHE (each write reaches the log with its process), AUTO_INVAL_DATA, and every
+kind of lock (locks are local to the kernel)."""
 
 
 @dataclass(frozen=True, slots=True)

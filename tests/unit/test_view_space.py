@@ -1,0 +1,130 @@
+"""What no file points at any more goes back to the disk, and nothing else does."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catfs.limits import RELEASE_BYTES_MIN
+from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
+from catfs.overlay.nodes import File
+from catfs.overlay.sharing import FreedRanges
+from tests.support.memory_lower import MemoryLower
+from tests.support.views import (
+    ACTOR,
+    MemoryTrace,
+    create_file,
+    make_view,
+    memory_data,
+    node_at,
+    replayed,
+    walk_view,
+    write_at,
+)
+
+_LARGE = b"large" * (RELEASE_BYTES_MIN // 2)
+_SMALL = b"small" * (RELEASE_BYTES_MIN // 20)
+
+
+class Bench:
+    """A view over an empty lower, and its data file."""
+
+    def __init__(self) -> None:
+        self.lower, self.trace, self.data = MemoryLower(), MemoryTrace(), memory_data()
+        self.view = make_view(self.lower, self.trace, self.data)
+
+    def taken(self) -> int:
+        """Give the space that the data file takes, in bytes."""
+        return os.fstat(self.data.descriptor).st_blocks * 512
+
+    def file(self, path: bytes) -> File:
+        """Give the node of a file."""
+        node = node_at(self.view, path)
+        assert isinstance(node, File)
+        return node
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    """Give a view; in the end its log must lead to it."""
+    made = Bench()
+    yield made
+    before = made.taken()
+    assert walk_view(replayed(made.trace.records(), made.lower, made.data)) == walk_view(made.view)
+    assert made.taken() == before, "a replay gives nothing back"
+    os.close(made.data.descriptor)
+
+
+def test_a_truncated_file_gives_its_space_back(bench: Bench) -> None:
+    """Emptied and written again many times, a file takes the space of one version."""
+    create_file(bench.view, b"kept", _LARGE)
+    for _ in range(20):
+        bench.view.truncate(bench.file(b"kept"), 0, ACTOR)
+        write_at(bench.view, b"kept", 0, _LARGE)
+    assert bench.taken() <= len(_LARGE) + RELEASE_BYTES_MIN
+    assert bench.view.read_content(bench.file(b"kept"), 0, len(_LARGE)) == _LARGE
+
+
+def test_small_files_that_go_together_give_their_space_back(bench: Bench) -> None:
+    """Each is too small to be worth a call, all of them are not; the one between that stays is whole."""
+    for index in range(20):
+        create_file(bench.view, b"%02d" % index, _SMALL)
+    for index in range(19):
+        bench.view.unlink(1, b"%02d" % index, ACTOR)
+    assert bench.taken() < 20 * len(_SMALL) // 3  # pages that two runs share stay
+    assert bench.view.read_content(bench.file(b"19"), 0, len(_SMALL)) == _SMALL
+
+
+def test_ranges_that_were_overwritten_or_punched_go(bench: Bench) -> None:
+    """Writing over several earlier writes, and punching, leave only what can be read."""
+    create_file(bench.view, b"file")
+    for index in range(4):
+        write_at(bench.view, b"file", index * len(_LARGE), _LARGE)
+        create_file(bench.view, b"between-%d" % index, b"x")
+    write_at(bench.view, b"file", 10, _LARGE * 3)
+    hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+    bench.view.fallocate(bench.file(b"file"), hole, 3 * len(_LARGE), len(_LARGE), ACTOR)
+    assert bench.taken() <= 3 * len(_LARGE) + 2 * RELEASE_BYTES_MIN
+    left = 3 * len(_LARGE) - 10
+    assert bench.view.read_content(bench.file(b"file"), 10, left) == (_LARGE * 3)[:left]
+
+
+def test_what_a_copy_shares_stays(bench: Bench) -> None:
+    """The bytes of a file that was copied outlive it, whether it is cut or removed."""
+    for name in (b"cut", b"gone"):
+        create_file(bench.view, name, _LARGE)
+        create_file(bench.view, b"copy of " + name)
+        inos = bench.file(name).ino, bench.file(b"copy of " + name).ino
+        bench.view.copy_range(inos[0], 0, inos[1], 0, len(_LARGE), ACTOR)
+    bench.view.truncate(bench.file(b"cut"), 0, ACTOR)
+    bench.view.unlink(1, b"gone", ACTOR)
+    for name in (b"copy of cut", b"copy of gone"):
+        assert bench.view.read_content(bench.file(name), 0, len(_LARGE)) == _LARGE
+
+
+def test_a_durable_session_waits_for_its_log(bench: Bench) -> None:
+    """Until the next sync the bytes stay, for whoever continues from the last one."""
+    bench.view.durable = True
+    create_file(bench.view, b"file", _LARGE)
+    bench.view.truncate(bench.file(b"file"), 0, ACTOR)
+    assert bench.taken() >= len(_LARGE)
+    bench.view.sync()
+    assert bench.taken() <= RELEASE_BYTES_MIN
+
+
+@given(order=st.permutations(range(12)))
+def test_free_neighbours_join_in_any_order(order: list[int]) -> None:
+    """Adjacent runs go back as soon as together they are large enough, and never more than they are."""
+    data, length = memory_data(), RELEASE_BYTES_MIN // 4
+    data.append(b"a" * length * 12 + b"the rest")
+    freed = FreedRanges(data)
+    for index in order:
+        freed.add(index * length, length)
+    freed.give_back()
+    assert data.read(12 * length, 8) == b"the rest"
+    kept = data.read(0, 12 * length).count(b"a")
+    assert kept <= 11 * length
+    assert kept % length == 0
+    os.close(data.descriptor)
