@@ -24,8 +24,6 @@ from pathlib import Path
 import pytest
 
 from catfs.linux import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
-from catfs.overlay.access_list import ACCESS_LIST, Tag, pack_access_list
-from tests.support.access_lists import access_list
 from tests.support.mounted import Mounted
 from tests.support.walk import walk
 
@@ -534,20 +532,6 @@ def test_unanswered_controls_are_refused(place: Place) -> None:
     with (place.view / "small").open("rb") as file, pytest.raises(OSError) as failure:  # noqa: PT011
         fcntl.ioctl(file, 0x5401, bytes(64))
     assert failure.value.errno in {errno.ENOTTY, errno.ENOSYS}
-
-
-def test_access_lists_depend_on_the_transport(place: Place) -> None:
-    """A POSIX access control list is kept where the kernel checks access by it, and refused elsewhere."""
-    path, value = place.view / "small", pack_access_list(access_list(6, 4, 0, (Tag.USER, 1000, 7, 7)))
-    if place.server.transport == "devfuse":
-        os.setxattr(path, ACCESS_LIST, value)
-        assert os.getxattr(path, ACCESS_LIST) == value
-        assert stat.S_IMODE(path.stat().st_mode) == 0o670
-        return
-    with pytest.raises(OSError, match="not supported"):
-        os.setxattr(path, ACCESS_LIST, value)
-    with pytest.raises(OSError, match="not supported"):
-        os.getxattr(path, ACCESS_LIST)
 
 
 def test_the_log_names_who_made_a_file(place: Place) -> None:

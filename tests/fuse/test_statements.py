@@ -5,6 +5,7 @@ import fcntl
 import mmap
 import os
 import resource
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import pytest
 
 from catfs.limits import VIEW_FILE_BYTES_MAX
 from catfs.linux import FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_KEEP_SIZE, fallocate
+from catfs.overlay.access_list import ACCESS_LIST, Tag, pack_access_list
+from tests.support.access_lists import access_list
 from tests.support.workbench import STEP_SECONDS, TRANSPORTS, Workbench, open_workbench
 
 pytestmark = [pytest.mark.fuse, pytest.mark.timeout(60)]
@@ -155,6 +158,20 @@ def test_holes_are_told_by_one_transport(bench: Workbench, top: Path) -> None:
         os.pwrite(file.fileno(), b"x" * 4096, 1 << 19)
         found = os.lseek(file.fileno(), 0, os.SEEK_DATA)
     assert found == (1 << 19 if bench.server.transport == "devfuse" else 0)
+
+
+def test_access_lists_depend_on_the_transport(bench: Workbench, top: Path) -> None:
+    """A POSIX access control list is kept where the kernel checks access by it, and refused elsewhere."""
+    path, value = top / "set", pack_access_list(access_list(6, 4, 0, (Tag.USER, 1000, 7, 7)))
+    if bench.server.transport == "devfuse":
+        os.setxattr(path, ACCESS_LIST, value)
+        assert os.getxattr(path, ACCESS_LIST) == value
+        assert stat.S_IMODE(path.stat().st_mode) == 0o670
+        return
+    with pytest.raises(OSError, match="not supported"):
+        os.setxattr(path, ACCESS_LIST, value)
+    with pytest.raises(OSError, match="not supported"):
+        os.getxattr(path, ACCESS_LIST)
 
 
 def test_files_without_a_name_depend_on_the_transport(bench: Workbench, top: Path) -> None:
