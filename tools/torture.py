@@ -1,24 +1,47 @@
 """The long forms of the crash tests: real commands killed, refused, crowded and cut off for hours.
 
+    python -m tools.torture points [--every N] [--shape NAME]
     python -m tools.torture strikes [--fault SIGKILL] [--every N] [--call NAME]
     python -m tools.torture sessions [--first SEED] [--count N]
     python -m tools.torture power [--first SEED] [--count N]
     python -m tools.torture crowd [--disjoint N] [--colliding N]
 
-Run it from the project folder, as root, on a machine that may be busy for a while. Each violation is printed
-as it is found; the last line counts them, and the exit status is 1 when there was one.
+Run it from the project folder, as root, on a machine that may be busy for a while; with TMPDIR on a tmpfs
+`points` strikes a thousand times in some seconds. Each violation is printed as it is found; the last line
+counts them, and the exit status is 1 when there was one.
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.model.test_session_model import run_session
+from tests.support.points import SHAPES, Points
 from tests.support.torture import FAULTS, LiveSession, Sweep, crowd
+
+
+def _points(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+    """Strike commits of all shapes, and their recoveries, at every call that changes the disk, in process."""
+    strikes: Iterator[Callable[[], list[str]]] = itertools.chain.from_iterable(
+        itertools.chain(points.commit_points(), points.recovery_points())
+        for points in _all_points(arguments, folder)
+    )
+    for strike in itertools.islice(strikes, 0, None, arguments.every):
+        yield strike()
+
+
+def _all_points(arguments: argparse.Namespace, folder: Path) -> Iterator[Points]:
+    """Give the points of each shape that is asked for, staged here and there."""
+    for shape in SHAPES if arguments.shape is None else [arguments.shape]:
+        for inside in (False, True):
+            place = folder / f"{shape} {inside}"
+            place.mkdir()
+            yield Points(place, shape, inside=inside)
 
 
 def _strikes(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
@@ -58,6 +81,10 @@ def _crowd(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="torture", description="The long forms of the crash tests.")
     commands = parser.add_subparsers(required=True)
+    points = commands.add_parser("points", help="a fault at each call of commits and recoveries, in process")
+    points.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth point")
+    points.add_argument("--shape", choices=list(SHAPES), help="only this shape of commit")
+    points.set_defaults(work=_points)
     strikes = commands.add_parser("strikes", help="a fault at each system call that changes the disk")
     strikes.add_argument("--fault", choices=sorted(FAULTS), default="SIGKILL")
     strikes.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth point")

@@ -189,11 +189,11 @@ def _not_given_up(commit_id: str, error: BaseException, second: OSError, *, at_j
         second: Why they could not.
         at_journal: Whether the journal was being published: then it may be there, or come back.
     """
-    reason = f"{reason_of(error)}; and it could not be cleared away: {reason_of(second)}"
+    reason = f"{reason_of(error)}; and what was staged could not be cleared away: {reason_of(second)}"
     if at_journal:
         return UnfinishedCommitError(commit_id, reason, in_doubt=True)
     return CommitError(
-        f"commit {commit_id} was given up, nothing was changed: {reason}",
+        f"commit {commit_id} was given up, no output was changed: {reason}",
         hint="the next catfs command, or `catfs doctor --fix`, clears it away",
     )
 

@@ -3,14 +3,23 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from catfs import durable as durable_module
-from catfs.commit import CommitReport, DomainChanges, Material, apply_commit, plan_commit
+from catfs.commit import (
+    NO_RECORD,
+    CommitRecord,
+    CommitReport,
+    DomainChanges,
+    Material,
+    Note,
+    apply_commit,
+    plan_commit,
+)
 from catfs.commit import apply as apply_module
 from catfs.commit import steps as steps_module
 from catfs.digest import EMPTY_DIGEST, Digest
@@ -224,10 +233,35 @@ class Scene:
             )
         ]
 
-    def commit(self, sources: Sequence[ModelSource] | None = None, commit_id: str = "c1") -> CommitReport:
-        """Plan and carry out the commit."""
+    def commit(
+        self,
+        sources: Sequence[ModelSource] | None = None,
+        commit_id: str = "c1",
+        *,
+        recorded: bool = False,
+    ) -> CommitReport:
+        """Plan and carry out the commit, and keep a record of it if asked for."""
         used = sources or [ModelSource(after) for after in self.after]
-        return apply_commit(plan_commit(self.changes()), used, catfs_folder=self.control, commit_id=commit_id)
+        record = CommitRecord(self._prepare, self.publish) if recorded else NO_RECORD
+        return apply_commit(
+            plan_commit(self.changes()), used, catfs_folder=self.control, commit_id=commit_id, record=record
+        )
+
+    def _prepare(self, notes: Sequence[Note]) -> None:
+        """Write the record of the commit, which says how much it left out."""
+        durable_module.create_exclusively(self.control, b"record.pending", b"%d" % len(notes))
+
+    def publish(self, commit_id: str) -> None:
+        """Let the record count, which is all the same for every commit."""
+        assert commit_id
+        with suppress(FileNotFoundError):
+            os.rename(self.control + b"/record.pending", self.control + b"/record")
+        durable_module.fsync_directory(self.control)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the record counts."""
+        return (self.folder / ".catfs" / "record").exists()
 
     def read(self) -> list[Model]:
         """Give what the domains hold now."""
