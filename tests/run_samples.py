@@ -14,10 +14,12 @@ from catfs.proof import (
     Evidence,
     ProofFacts,
     assemble_proof,
+    base_manifest,
     domain_manifest,
     domain_roots,
     missing_outputs,
     outputs_record,
+    post_manifest,
     post_tree,
     prove,
     restore_diff,
@@ -35,8 +37,13 @@ from catfs.records import (
     STATUS_FILE,
     WRITE_LOG_FILE,
     BaseConflict,
+    BaseKind,
+    BaseNote,
     Confine,
+    DomainManifest,
+    DomainTree,
     Entry,
+    EntryCounts,
     FileRecord,
     JobSpec,
     JobStep,
@@ -161,6 +168,8 @@ def sample_run(
     conflicts: tuple[BaseConflict, ...] = (),
     commit_problem: str | None = None,
     log: bytes | None = None,
+    flat: bool = False,
+    first: bool = False,
 ) -> Sample:
     """Give a finished run.
 
@@ -171,6 +180,8 @@ def sample_run(
         conflicts: What changed underneath.
         commit_problem: Why the commit was given up.
         log: The plain write log.
+        flat: Whether the manifests list every path.
+        first: Whether the proof is of the first version, which counts paths.
     """
     job = job or sample_job()
     log = log_bytes() if log is None else log
@@ -191,12 +202,17 @@ def sample_run(
     evidence = Evidence((domain,), status, job.leftovers, commit_problem)
     verdict = prove(evidence)
     post = post_tree(base, verdict.domains[0].declared) if verdict.commits else base
+    before: DomainManifest | DomainTree = domain_manifest(DOMAIN, base)
+    after: DomainManifest | DomainTree = domain_manifest(DOMAIN, post)
+    if not flat:
+        before = base_manifest(DOMAIN, base, domain.changes, verdict.domains[0].declared, outputs)
+        after = post_manifest(DOMAIN, post)
     notes = {(DOMAIN, output): (OutputNote("set_id_dropped", b"dist/it.whl", "04000"),) for output in outputs}
     records: dict[str, FileRecord] = {
         JOBSPEC_FILE: job,
         RUN_INFO_FILE: sample_info(job),
-        PRE_MANIFEST_FILE: Manifest(job.run_id, Moment.PRE, (domain_manifest(DOMAIN, base),)),
-        POST_MANIFEST_FILE: Manifest(job.run_id, Moment.POST, (domain_manifest(DOMAIN, post),)),
+        PRE_MANIFEST_FILE: Manifest(job.run_id, Moment.PRE, (before,)),
+        POST_MANIFEST_FILE: Manifest(job.run_id, Moment.POST, (after,)),
         RESTORE_DIFF_FILE: restore_diff(job.run_id, verdict),
         OUTPUTS_FILE: outputs_record(job.run_id, evidence, verdict, [view], notes),
         DOMAIN_ROOTS_FILE: domain_roots(job.run_id, evidence, [post.root]),
@@ -205,8 +221,10 @@ def sample_run(
     files = {name: file_bytes(record) for name, record in records.items()}
     files |= _step_files(job, statuses)
     files[WRITE_LOG_FILE] = zstandard.ZstdCompressor(level=3, write_checksum=True).compress(log)
-    counts = ((sum(1 for _ in base.items()), sum(1 for _ in view.items())),)
-    facts = ProofFacts(START + 10**9, 12, counts, summary_of(log))
+    known: BaseNote | EntryCounts = BaseNote(BaseKind.FULL, START, len(BASE) - 1)
+    if first:
+        known = EntryCounts(sum(1 for _ in base.items()), sum(1 for _ in view.items()))
+    facts = ProofFacts(START + 10**9, 12, (known,), summary_of(log))
     digests = {name: Digest.of(data) for name, data in files.items()}
     proof = assemble_proof(job, evidence, verdict, [post.root], facts, digests)
     return Sample(job, proof, {**files, PROOF_FILE: file_bytes(proof)})

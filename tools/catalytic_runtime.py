@@ -66,6 +66,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
         RunRequest(
             arguments=tuple(command),
             domains=tuple(map(Path, options.catalytic_domains)),
+            flat_manifests=True,
             outputs=tuple(map(Path, options.durable_outputs)),
             allowed_roots=tuple(map(Path, roots)),
             transport="auto",

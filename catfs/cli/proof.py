@@ -111,7 +111,7 @@ def _explain_session(session: SessionFacts, found: LiveExamination) -> list[str]
 
 def _run_fields(proof: Proof, difference: RestoreDiff) -> dict[str, object]:
     return {
-        "schema": "cli-proof.v1",
+        "schema": "cli-proof.v2",
         "live": False,
         "run_id": proof.run_id,
         "outcome": proof.outcome.value,
@@ -132,7 +132,7 @@ def _run_fields(proof: Proof, difference: RestoreDiff) -> dict[str, object]:
 
 def _session_fields(session: SessionFacts, found: LiveExamination) -> dict[str, object]:
     return {
-        "schema": "cli-proof.v1",
+        "schema": "cli-proof.v2",
         "live": True,
         "run_id": session.identity,
         "outcome": found.outcome.value,

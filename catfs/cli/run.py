@@ -80,6 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--transport", choices=sorted(TRANSPORTS), default="auto", help="what serves the view (default: auto)"
     )
     add_history(parser)
+    parser.add_argument(
+        "--flat-manifests",
+        action="store_true",
+        help="list every path of the domains in the ledger, instead of the roots of trees in the store",
+    )
     add_json(parser, "print the proof as JSON; what the command prints goes to stderr")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND", help=argparse.SUPPRESS)
 
@@ -165,6 +170,7 @@ def command_request(arguments: argparse.Namespace) -> RunRequest:
         keep_going=arguments.keep_going,
         network=arguments.net == "on",
         history=arguments.history,
+        flat_manifests=arguments.flat_manifests,
     )
     if arguments.step_timeout is not None and words:
         request = replace(

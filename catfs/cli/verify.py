@@ -301,6 +301,8 @@ def _show_drift(drift: DomainDrift) -> None:
     match drift.drift:
         case Drift.SAME:
             print_result(f"  domain {place} is what the run left")
+        case Drift.CHANGED if drift.problem:
+            print_result(f"  domain {place} was changed since; {drift.problem}")
         case Drift.CHANGED:
             print_result(f"  domain {place} was changed since: {drift.count} paths differ")
         case Drift.MISSING:

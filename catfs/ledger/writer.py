@@ -30,7 +30,7 @@ from catfs.records import (
     LogSummary,
     Proof,
     file_bytes,
-    schema_of,
+    schemas_of,
 )
 from catfs.records.log_lines import log_lines
 from catfs.records.run_files import STEPS_FOLDER
@@ -97,10 +97,11 @@ class RunWriter:
             FileExistsError: when it was written already.
             OSError: when it cannot be written.
         """
-        schema, data = schema_of(name), file_bytes(record)
-        if schema is None or record.to_dict().get("schema") != schema:
-            raise FormatError(name, f"expected a record of {schema}, got one of another kind")
-        self.write_bytes(name, data)
+        schemas = schemas_of(name)
+        if record.to_dict().get("schema") not in schemas:
+            expected = " or ".join(schemas) or "no schema"
+            raise FormatError(name, f"expected a record of {expected}, got one of another kind")
+        self.write_bytes(name, file_bytes(record))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write a file of a step, such as steps/01.stdout, or any other but the proof.
@@ -270,7 +271,7 @@ class RunWriter:
 
     def _place(self, name: str) -> tuple[int, bytes]:
         """Give the folder of a file, made at first use, and its name there."""
-        schema_of(name)
+        schemas_of(name)
         if name == PROOF_FILE:
             raise FormatError(name, "the proof is written by finish, last of all")
         above, _, last = name.rpartition("/")

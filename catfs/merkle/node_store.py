@@ -57,6 +57,9 @@ class MemoryNodes:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def __contains__(self, digest: Digest) -> bool:
+        return digest.raw in self._nodes
+
     def get(self, digest: Digest) -> bytes:
         """Give the bytes of a node, tag byte first.
 

@@ -304,6 +304,13 @@ def load_node(nodes: NodeSource, digest: Digest) -> Leaf | Fan:
         raise FormatError(f"tree node {digest.hex}", error.problem) from error
 
 
+def child_digests(node: Leaf | Fan) -> list[Digest]:
+    """Give the digests of the nodes that a leaf or fan refers to: of its buckets, or of its directories."""
+    if isinstance(node, Fan):
+        return [child for _, child in node.children()]
+    return [row_digest(row) for row in node.rows() if is_directory_row(row)]
+
+
 def _decode_leaf(node: bytes) -> Leaf:
     if len(node) < _LEAF_HEAD.size:
         raise FormatError("tree leaf", f"expected a head of {_LEAF_HEAD.size} bytes, got {len(node)}")

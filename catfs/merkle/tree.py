@@ -22,13 +22,11 @@ from catfs.merkle.directory import (
 from catfs.merkle.node_store import NodeStore
 from catfs.merkle.nodes import (
     EMPTY_DIRECTORY,
-    Fan,
     check_name,
+    child_digests,
     decode_domain_root,
     decode_node,
     encode_domain_root,
-    is_directory_row,
-    row_digest,
 )
 from catfs.records import Entry, Kind
 
@@ -226,10 +224,7 @@ class Tree:
             blob = self._nodes.get(digest)
             node = decode_node(blob)
             yield digest, blob
-            if isinstance(node, Fan):
-                pending += [child for _, child in node.children()]
-            else:
-                pending += [row_digest(row) for row in node.rows() if is_directory_row(row)]
+            pending += child_digests(node)
 
 
 def iterate_below(nodes: NodeStore, digest: Digest) -> Iterator[tuple[bytes, Entry]]:

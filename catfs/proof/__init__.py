@@ -20,6 +20,7 @@ from catfs.proof.assemble import (
 from catfs.proof.capture import Capture, CaptureError, capture
 from catfs.proof.explain import explain, explain_leftovers
 from catfs.proof.prove import DomainEvidence, Evidence, SplitChanges, Verdict, prove, split_changes
+from catfs.proof.witness import base_manifest, new_nodes, post_manifest
 
 __all__ = [
     "Capture",
@@ -30,6 +31,7 @@ __all__ = [
     "SplitChanges",
     "Verdict",
     "assemble_proof",
+    "base_manifest",
     "capture",
     "committed_changes",
     "domain_manifest",
@@ -38,7 +40,9 @@ __all__ = [
     "explain_leftovers",
     "manifest_tree",
     "missing_outputs",
+    "new_nodes",
     "outputs_record",
+    "post_manifest",
     "post_tree",
     "prove",
     "restore_diff",

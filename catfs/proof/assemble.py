@@ -3,7 +3,7 @@
 Whoever verifies a run makes these records again from the manifests and compares, so each has one maker.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from catfs.digest import Digest
@@ -11,13 +11,16 @@ from catfs.merkle import MemoryNodes, Tree
 from catfs.proof.prove import DomainEvidence, Evidence, Verdict
 from catfs.records import (
     BaseConflict,
+    BaseNote,
     Change,
     DomainDifference,
     DomainManifest,
     DomainProof,
     DomainRoot,
     DomainRoots,
+    DomainTree,
     Entry,
+    EntryCounts,
     JobSpec,
     Kind,
     LogSummary,
@@ -45,13 +48,13 @@ class ProofFacts:
     Args:
         created: When the proof is made, in nanoseconds since 1970.
         rechecked_paths: Paths of the originals that were looked at again before the commit, counted.
-        entries: For each domain the paths of its lower and of its view, counted.
+        known: For each domain how its base is known; in proofs of the first version paths, counted.
         log: The write log.
     """
 
     created: int
     rechecked_paths: int
-    entries: tuple[tuple[int, int], ...]
+    known: tuple[BaseNote | EntryCounts, ...]
     log: LogSummary
 
 
@@ -68,14 +71,22 @@ def domain_manifest(path: bytes, tree: Tree) -> DomainManifest:
     return DomainManifest(path, tree.root, tuple(Row(name, entry) for name, entry in tree.items()))
 
 
-def manifest_tree(manifest: DomainManifest) -> Tree:
-    """Give the tree that the rows of a manifest make; its root need not be the stated one.
+def manifest_tree(manifest: DomainManifest | DomainTree) -> Tree:
+    """Give the tree that the rows of a manifest make, or as much of it as its nodes say.
+
+    The root of one that rows make need not be the stated one.
 
     Raises:
         PathError: when the parent of a row is not a directory among the rows.
         FormatError: when a row is inconsistent.
+        MissingNodeError: when the node of the root is not among the nodes.
     """
-    return Tree.from_entries(MemoryNodes(), {row.path: row.entry for row in manifest.rows})
+    nodes = MemoryNodes()
+    if isinstance(manifest, DomainManifest):
+        return Tree.from_entries(nodes, {row.path: row.entry for row in manifest.rows})
+    for node in manifest.nodes:
+        nodes.put(node)
+    return Tree.load(nodes, manifest.root)
 
 
 def missing_outputs(view: Tree, outputs: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -149,7 +160,7 @@ def outputs_record(
     for domain, view in zip(evidence.domains, views, strict=True):
         changed = {change.path for change in domain.changes}
         for path in domain.outputs:
-            rows = _rows_below(view, path, changed)
+            rows = rows_below(view, path, changed)
             outputs.append(
                 Output(
                     domain=domain.path,
@@ -215,9 +226,9 @@ def assemble_proof(
         isolated=verdict.isolated,
         self_restored=verdict.self_restored,
         domains=tuple(
-            DomainProof(_domain_root(domain, post_root), *counts, len(split.declared), len(split.leftovers))
-            for domain, post_root, counts, split in zip(
-                evidence.domains, post_roots, facts.entries, verdict.domains, strict=True
+            DomainProof(_domain_root(domain, post_root), known, len(split.declared), len(split.leftovers))
+            for domain, post_root, known, split in zip(
+                evidence.domains, post_roots, facts.known, verdict.domains, strict=True
             )
         ),
         outputs=tuple(
@@ -242,8 +253,17 @@ def _domain_root(domain: DomainEvidence, post_root: Digest) -> DomainRoot:
     return DomainRoot(domain.path, domain.base_root, domain.view_root, domain.replay_root, post_root)
 
 
-def _rows_below(view: Tree, path: bytes, changed: set[bytes]) -> tuple[Row, ...]:
-    """Give a path of a view and everything below it, as a commit brings it into the domain."""
+def rows_below(view: Tree, path: bytes, changed: Collection[bytes]) -> tuple[Row, ...]:
+    """Give a path of a view and everything below it, as a commit brings it into the domain.
+
+    Args:
+        view: The view.
+        path: The path; nothing is below one that is not there.
+        changed: Paths that differ from the domain.
+
+    Raises:
+        MissingNodeError: when the view is not whole.
+    """
     top = view.entry(path)
     rows: list[Row] = []
     pending = [] if top is None else [(path, top)]

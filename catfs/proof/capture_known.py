@@ -47,12 +47,14 @@ class Refreshed:
         checked: Number of names whose attributes were compared.
         changed: Paths at which the domain is not what the index says, ascending; the tree says what it is.
         indexed_ns: When the reading that made the index began, in ns since 1970.
+        fresh: Holds the nodes of the tree that are not kept yet.
     """
 
     tree: Tree
     checked: int
     changed: tuple[bytes, ...]
     indexed_ns: int
+    fresh: MemoryNodes
 
 
 class KnownBase:
@@ -115,13 +117,15 @@ class KnownBase:
             MissingNodeError: when the store does not hold the tree any more.
             FormatError: when a node is damaged.
         """
-        top = LayeredNodes(MemoryNodes(), self._nodes)
+        fresh = MemoryNodes()
+        top = LayeredNodes(fresh, self._nodes)
         refresh = _Refresh(root, self._index, top, self._hidden)
         for path in sorted({b"", *used}, key=lambda path: path.split(b"/") if path else []):
             refresh.look_at(path)
         entry = self._index.facts.root_entry
         tree = Tree(top, entry).update(refresh.changes)
-        return Refreshed(tree, refresh.checked, tuple(sorted(refresh.changes)), self._index.facts.started)
+        changed = tuple(sorted(refresh.changes))
+        return Refreshed(tree, refresh.checked, changed, self._index.facts.started, fresh)
 
 
 def open_known(

@@ -5,11 +5,14 @@ from typing import Final
 
 from catfs.errors import counted, printable
 from catfs.records import (
+    BaseKind,
+    BaseNote,
     Change,
     ChangeKind,
     Confine,
     DomainProof,
     Entry,
+    EntryCounts,
     Kind,
     Proof,
     RestoreDiff,
@@ -72,14 +75,23 @@ def explain_leftovers(leftovers: Iterable[Change], limit: int = LEFTOVERS_SHOWN)
 def _explain_domain(domain: DomainProof) -> Iterator[str]:
     roots = domain.roots
     yield f"  domain {printable(roots.path)}"
-    yield f"    base {_short(roots.base_root.hex)} ({counted(domain.base_entries, 'path')})"
-    yield f"    view {_short(roots.view_root.hex)} ({counted(domain.view_entries, 'path')})"
+    yield f"    base {_short(roots.base_root.hex)} ({_knowledge(domain.known)})"
+    yield f"    view {_short(roots.view_root.hex)}"
     if roots.replay_root == roots.view_root:
         yield "    the write log leads from base to view"
     else:
         yield f"    THE WRITE LOG LEADS TO {_short(roots.replay_root.hex)} INSTEAD"
     yield f"    post {_short(roots.post_root.hex)}"
     yield f"    {counted(domain.declared, 'declared change')}, {counted(domain.leftovers, 'leftover')}"
+
+
+def _knowledge(known: BaseNote | EntryCounts) -> str:
+    """Say what the root of a base rests on."""
+    if isinstance(known, EntryCounts):
+        return counted(known.base, "path")
+    if known.kind is BaseKind.FULL:
+        return f"all of it was looked at: {counted(known.names, 'name')}"
+    return f"read whole at {format_time(known.read)}, {counted(known.names, 'name')} looked at again"
 
 
 def _explain_change(change: Change) -> str:

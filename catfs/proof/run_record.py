@@ -33,7 +33,7 @@ from catfs.records import (
     Status,
     StepResult,
     parse_canonical,
-    schema_of,
+    schemas_of,
     step_file,
 )
 from catfs.records.ledger_record import REFERENCED_FILES
@@ -269,8 +269,10 @@ def _decode(files: Mapping[str, bytes], name: str, read: Callable[[object], _Rec
 
 
 def _validate(value: object, name: str) -> None:
-    schema = schema_of(name)
-    assert schema is not None
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if schema not in schemas_of(name):
+        expected = " or ".join(schemas_of(name))
+        raise VerificationError(name, "the content", f"a record of {expected}", f"one of {schema!r}")
     try:
         validate(_shortened(value), schema, name)
     except FormatError as error:

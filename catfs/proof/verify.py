@@ -11,7 +11,7 @@ from typing import Final
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError
-from catfs.merkle import LogTree, PathError, Tree, diff
+from catfs.merkle import LogTree, MissingNodeError, PathError, Tree, diff
 from catfs.proof.assemble import (
     ProofFacts,
     assemble_proof,
@@ -36,13 +36,16 @@ from catfs.records import (
     RESTORE_DIFF_FILE,
     STATUS_FILE,
     WRITE_LOG_FILE,
+    BaseNote,
     DomainDifference,
     DomainManifest,
     DomainRoot,
+    DomainTree,
+    EntryCounts,
     OutputNote,
     Proof,
     listed_change,
-    schema_of,
+    schemas_of,
 )
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import WriteRecord
@@ -87,7 +90,8 @@ def verify_run(files: Mapping[str, bytes]) -> list[VerifyStep]:
     1. PROOF.json is canonical and its digest is that of its content.
     2. Exactly the files that it lists are there, each with the listed digest, and none is lacking.
     3. Every record fits its schema, and those that speak of the same thing agree.
-    4. The roots recomputed from the rows of both manifests are the proof's base and post roots.
+    4. The roots recomputed from the rows of both manifests are the proof's base and post roots. Where they
+       name roots of trees, those are the proof's, and the nodes lead down from the base root.
     5. The base changed by the listed difference has the view root, and the difference is all of it.
     6. Judging this evidence anew, by the same `prove`, gives the stated verdicts and outcome, and every
        derived record: difference, outputs, roots, status and proof.
@@ -143,6 +147,9 @@ class _Steps:
             yield errors
         except VerificationError as error:
             errors.append(error)
+        except MissingNodeError as error:
+            expected = f"the node {error.digest.hex}"
+            errors.append(VerificationError(PRE_MANIFEST_FILE, "the nodes", expected, "nothing"))
         except (FormatError, UsageError) as error:
             # Each record is sound in itself; together they say what no tree can hold.
             errors.append(VerificationError(PROOF_FILE, "the records together", "one run", str(error)))
@@ -170,7 +177,7 @@ def _verify(files: Mapping[str, bytes], steps: _Steps) -> None:
             for manifest, domain in zip(run.pre.domains, proof.domains, strict=True)
         ]
         for manifest, domain in zip(run.post.domains, proof.domains, strict=True):
-            _tree(POST_MANIFEST_FILE, manifest, domain.roots.post_root)
+            _check_post(manifest, domain.roots.post_root)
     # 5. The difference.
     with steps.step():
         pairs = zip(bases, run.difference.domains, proof.domains, strict=True)
@@ -202,21 +209,31 @@ def _check_files(files: Mapping[str, bytes], proof: Proof) -> Iterator[Verificat
 
 def _is_known(name: str) -> bool:
     try:
-        schema_of(name)
+        schemas_of(name)
     except FormatError:
         return False
     return name != PROOF_FILE
 
 
-def _tree(name: str, manifest: DomainManifest, root: Digest) -> Tree:
-    """Give the tree of a manifest, whose root must be the stated one."""
+def _check_post(manifest: DomainManifest | DomainTree, root: Digest) -> None:
+    """Check the root of a domain after the run; that it follows from the base is checked later."""
+    if isinstance(manifest, DomainManifest):
+        _tree(POST_MANIFEST_FILE, manifest, root)
+    elif manifest.root != root:
+        raise VerificationError(POST_MANIFEST_FILE, "the root", root.hex, manifest.root.hex)
+
+
+def _tree(name: str, manifest: DomainManifest | DomainTree, root: Digest) -> Tree:
+    """Give the tree of a manifest, whose root must be the stated one, as far as the manifest has it."""
     try:
         tree = manifest_tree(manifest)
+    except MissingNodeError as error:
+        raise VerificationError(name, "the nodes", f"the node {error.digest.hex}", "nothing") from error
     except (FormatError, PathError) as error:
         raise VerificationError(name, "the rows", "the paths of a tree", str(error)) from error
     if tree.root != manifest.root or tree.root != root:
         stated = manifest.root if tree.root != manifest.root else root
-        raise VerificationError(name, "the root over the rows", stated.hex, tree.root.hex)
+        raise VerificationError(name, "the root", stated.hex, tree.root.hex)
     return tree
 
 
@@ -265,9 +282,9 @@ def _check_verdict(run: RunRecord, bases: list[Tree], views: list[Tree]) -> Iter
     facts = ProofFacts(
         created=proof.created,
         rechecked_paths=proof.rechecked_paths,
-        entries=tuple(
-            (sum(1 for _ in base.items()), sum(1 for _ in view.items()))
-            for base, view in zip(bases, views, strict=True)
+        known=tuple(
+            _known(domain.known, base, view)
+            for domain, base, view in zip(proof.domains, bases, views, strict=True)
         ),
         log=proof.log,
     )
@@ -285,6 +302,13 @@ def _check_verdict(run: RunRecord, bases: list[Tree], views: list[Tree]) -> Iter
     yield from _differences(
         STATUS_FILE, status_record(run_id, evidence, verdict, run.status.phases), run.status
     )
+
+
+def _known(stated: BaseNote | EntryCounts, base: Tree, view: Tree) -> BaseNote | EntryCounts:
+    """Count the paths where a proof states their number; how a base came to be known can only be told."""
+    if isinstance(stated, BaseNote):
+        return stated
+    return EntryCounts(sum(1 for _ in base.items()), sum(1 for _ in view.items()))
 
 
 def _post_roots(bases: list[Tree], verdict: Verdict) -> list[Digest]:

@@ -13,13 +13,14 @@ from catfs.records.fields import listed_entry, put_bytes, put_bytes_list, put_ta
 from catfs.records.history import DomainHistory, HardLinkGroup, History, KeptOriginal
 from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
 from catfs.records.ledger_record import Decision, LedgerRecord, RunPhase, StepNote
-from catfs.records.manifest import DomainManifest, Manifest, Moment, Row, walk_key
+from catfs.records.manifest import DomainManifest, DomainTree, Manifest, Moment, Row, walk_key
 from catfs.records.names import check_run_id
 from catfs.records.outputs import Output, OutputNote, Outputs
 from catfs.records.proof import (
     EXCLUDED_METADATA,
     BaseConflict,
     DomainProof,
+    EntryCounts,
     LogSummary,
     OutputProof,
     Proof,
@@ -44,7 +45,7 @@ from catfs.records.run_files import (
     WRITE_LOG_FILE,
     FileRecord,
     file_bytes,
-    schema_of,
+    schemas_of,
     step_file,
 )
 from catfs.records.timestamp import format_time, parse_time
@@ -79,7 +80,9 @@ __all__ = [
     "DomainProof",
     "DomainRoot",
     "DomainRoots",
+    "DomainTree",
     "Entry",
+    "EntryCounts",
     "FileRecord",
     "HardLinkGroup",
     "History",
@@ -120,7 +123,7 @@ __all__ = [
     "put_bytes",
     "put_bytes_list",
     "put_table",
-    "schema_of",
+    "schemas_of",
     "step_file",
     "walk_key",
 ]

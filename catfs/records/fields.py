@@ -1,7 +1,7 @@
 """JSON objects field by field: how records are put into run files and taken out again, strictly."""
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import TypeVar
 
@@ -135,6 +135,17 @@ class Fields:
         if got != name:
             raise FormatError(self.what, f"expected the schema {name}, got {got!r}")
 
+    def schema_of(self, names: Collection[str]) -> str:
+        """Take the name of the schema, which must be one of these, and give it."""
+        got = self._rest.pop("schema", None)
+        if not isinstance(got, str) or got not in names:
+            raise FormatError(self.what, f"expected {' or '.join(sorted(names))} as schema, got {got!r}")
+        return got
+
+    def has(self, key: str) -> bool:
+        """Say whether a field is there."""
+        return key in self._rest
+
     def value(self, key: str) -> object:
         """Take a value of any type."""
         try:
@@ -228,6 +239,10 @@ class Fields:
     def texts(self, key: str) -> tuple[str, ...]:
         """Take a list of texts."""
         return tuple(self._texts(key))
+
+    def blobs(self, key: str) -> tuple[bytes, ...]:
+        """Take a list of byte strings that stand in base64, whatever they are."""
+        return tuple(self._decode(text, key) for text in self._texts(key))
 
     def digest(self, key: str) -> Digest:
         """Take a digest."""

@@ -1,9 +1,12 @@
-"""Every path of the domains at one moment: PRE_MANIFEST.json and POST_MANIFEST.json.
+"""What the domains were at one moment: PRE_MANIFEST.json and POST_MANIFEST.json, in one of two forms.
 
-Rows stand in the order of a walk: a directory before everything below it, names of one directory
-ascending. The root follows from the rows; that it does is checked where trees are known (proof).
+As trees: the root of each domain, and those nodes of its tree that are needed to verify the run; the whole
+tree is in the store of the workspace. So a manifest costs what was changed. Flat: every path of each domain,
+as rows in the order of a walk: a directory before everything below it, names of one directory ascending. That
+root and nodes or rows belong together is checked where trees are known (proof).
 """
 
+import base64
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -15,7 +18,11 @@ from catfs.records.entry import Entry, Kind
 from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes
 from catfs.records.names import check_absolute, check_relative
 
-MANIFEST_SCHEMA: Final = "manifest.v1"
+FLAT_MANIFEST_SCHEMA: Final = "manifest.v1"
+"""Of a manifest with every path."""
+
+MANIFEST_SCHEMA: Final = "manifest.v2"
+"""Of a manifest with roots of trees."""
 
 
 class Moment(Enum):
@@ -99,23 +106,70 @@ class DomainManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainTree:
+    """One domain by the root of its tree.
+
+    Args:
+        path: Absolute path of the domain.
+        root: Merkle root of its tree.
+        nodes: Nodes of the tree, with their tag bytes, ascending by their digests without repeats: those that
+            are read when the run is verified. All of them are in the store.
+    """
+
+    path: bytes
+    root: Digest
+    nodes: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        check_absolute(self.path)
+        digests = list(map(Digest.of, self.nodes))
+        if any(before >= after for before, after in pairwise(digests)):
+            raise FormatError("manifest", "expected nodes that ascend by their digests, each once")
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the JSON form."""
+        nodes = [base64.b64encode(node).decode() for node in self.nodes]
+        record: dict[str, object] = {"root": self.root.hex, "nodes": nodes}
+        put_bytes(record, "path", self.path)
+        return record
+
+    @classmethod
+    def take(cls, fields: Fields) -> Self:
+        """Take the fields of a domain out of an object.
+
+        Raises:
+            FormatError: when one is missing or of the wrong type.
+        """
+        return cls(fields.data("path"), fields.digest("root"), fields.blobs("nodes"))
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """Every path of every domain of a run.
+    """What every domain of a run was.
 
     Args:
         run_id: The run.
         moment: When it was taken.
-        domains: The domains, in the order of the job.
+        domains: The domains, in the order of the job, all in the same form.
     """
 
     run_id: str
     moment: Moment
-    domains: tuple[DomainManifest, ...]
+    domains: tuple[DomainManifest | DomainTree, ...]
+
+    def __post_init__(self) -> None:
+        if len({type(domain) for domain in self.domains}) != 1:
+            raise FormatError("manifest", "expected one form for all domains, of which there is at least one")
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it lists every path."""
+        return isinstance(self.domains[0], DomainManifest)
 
     def to_dict(self) -> dict[str, object]:
         """Give the JSON form (docs/formats/ledger.md)."""
         return {
-            "schema": MANIFEST_SCHEMA,
+            "schema": FLAT_MANIFEST_SCHEMA if self.is_flat else MANIFEST_SCHEMA,
             "run_id": self.run_id,
             "moment": self.moment.value,
             "domains": [domain.to_dict() for domain in self.domains],
@@ -126,17 +180,19 @@ class Manifest:
         """Read the JSON form.
 
         Raises:
-            FormatError: when a field is missing, unknown or of the wrong type, or rows are out of order.
+            FormatError: when a field is missing, unknown or of the wrong type, or rows or nodes are out of
+                order.
         """
         fields = Fields(value, "manifest")
-        fields.schema(MANIFEST_SCHEMA)
-        manifest = cls(
-            fields.run_id(),
-            fields.choice("moment", Moment),
-            fields.parts("domains", DomainManifest.take, at_least=1),
-        )
+        schema = fields.schema_of({FLAT_MANIFEST_SCHEMA, MANIFEST_SCHEMA})
+        run_id, moment = fields.run_id(), fields.choice("moment", Moment)
+        domains: tuple[DomainManifest | DomainTree, ...]
+        if schema == FLAT_MANIFEST_SCHEMA:
+            domains = fields.parts("domains", DomainManifest.take, at_least=1)
+        else:
+            domains = fields.parts("domains", DomainTree.take, at_least=1)
         fields.end()
-        return manifest
+        return cls(run_id, moment, domains)
 
 
 def walk_key(path: bytes) -> list[bytes]:

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from catfs.digest import Digest
 from catfs.errors import FormatError
+from catfs.records.base import BaseNote
 from catfs.records.canonical import canonical_digest
 from catfs.records.fields import Fields, put_bytes, put_bytes_list
 from catfs.records.job import Confine, Leftovers
@@ -18,7 +19,11 @@ from catfs.records.roots import DomainRoot
 from catfs.records.run import Outcome, check_exit_status
 from catfs.records.timestamp import format_time
 
-PROOF_SCHEMA: Final = "proof.v1"
+FIRST_PROOF_SCHEMA: Final = "proof.v1"
+"""Of proofs that count the paths of base and view."""
+
+PROOF_SCHEMA: Final = "proof.v2"
+"""Of proofs that say how the base is known."""
 
 EXCLUDED_METADATA: Final = ("times", "owner", "xattrs")
 """What the trees say nothing of."""
@@ -92,20 +97,31 @@ class LogSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryCounts:
+    """How many paths a domain had, as proofs of the first version say it.
+
+    Args:
+        base: Paths of the lower, counted, the domain itself included.
+        view: Paths of the view, counted, the domain itself included.
+    """
+
+    base: int
+    view: int
+
+
+@dataclass(frozen=True, slots=True)
 class DomainProof:
     """What a proof says of one domain.
 
     Args:
         roots: Path and roots.
-        base_entries: Paths of the lower, counted, the domain itself included.
-        view_entries: Paths of the view, counted, the domain itself included.
+        known: How the base is known; in proofs of the first version the paths, counted.
         declared: Changes at and below declared outputs, counted.
         leftovers: Undeclared changes, counted.
     """
 
     roots: DomainRoot
-    base_entries: int
-    view_entries: int
+    known: BaseNote | EntryCounts
     declared: int
     leftovers: int
 
@@ -113,11 +129,15 @@ class DomainProof:
         """Give the JSON form."""
         return {
             **self.roots.to_dict(),
-            "base_entries": self.base_entries,
-            "view_entries": self.view_entries,
+            **self._known_fields(),
             "declared": self.declared,
             "leftovers": self.leftovers,
         }
+
+    def _known_fields(self) -> dict[str, object]:
+        if isinstance(self.known, BaseNote):
+            return {"base": self.known.to_dict()}
+        return {"base_entries": self.known.base, "view_entries": self.known.view}
 
     @classmethod
     def take(cls, fields: Fields) -> Self:
@@ -126,8 +146,12 @@ class DomainProof:
         Raises:
             FormatError: when one is missing or of the wrong type.
         """
-        numbers = (fields.number(key) for key in ("base_entries", "view_entries", "declared", "leftovers"))
-        return cls(DomainRoot.take(fields), *numbers)
+        known: BaseNote | EntryCounts
+        if fields.has("base"):
+            known = BaseNote.take(fields.part("base"))
+        else:
+            known = EntryCounts(fields.number("base_entries"), fields.number("view_entries"))
+        return cls(DomainRoot.take(fields), known, fields.number("declared"), fields.number("leftovers"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +239,18 @@ class Proof:
         check_exit_status(self.command_status, "proof")
         if not self.domains:
             raise FormatError("proof", "expected at least one domain")
+        if len({type(domain.known) for domain in self.domains}) != 1:
+            raise FormatError("proof", "expected the same to be said of the base of every domain")
         if self.isolated == bool(self.conflicts):
             raise FormatError("proof", "expected isolated exactly when there are no conflicts")
         if self.self_restored == any(domain.leftovers for domain in self.domains):
             raise FormatError("proof", "expected self_restored exactly when there are no leftovers")
+
+    @property
+    def schema(self) -> str:
+        """The name of its format."""
+        is_first = isinstance(self.domains[0].known, EntryCounts)
+        return FIRST_PROOF_SCHEMA if is_first else PROOF_SCHEMA
 
     @property
     def fold_equal(self) -> bool:
@@ -238,7 +270,7 @@ class Proof:
         confinement: dict[str, object] = {"mode": self.confine.value}
         put_bytes_list(confinement, "allow_write", self.allow_write)
         return {
-            "schema": PROOF_SCHEMA,
+            "schema": self.schema,
             "run_id": self.run_id,
             "created": format_time(self.created),
             "outcome": self.outcome.value,
@@ -279,7 +311,7 @@ class Proof:
 
     @classmethod
     def _take(cls, fields: Fields) -> Self:
-        fields.schema(PROOF_SCHEMA)
+        schema = fields.schema_of({FIRST_PROOF_SCHEMA, PROOF_SCHEMA})
         if fields.texts("excluded") != EXCLUDED_METADATA:
             raise FormatError("proof", f"expected {', '.join(EXCLUDED_METADATA)} to be excluded")
         verdicts, policy, recheck, confinement, sealed = map(
@@ -309,6 +341,8 @@ class Proof:
         )
         if not fold.flag("checked") or fold.flag("equal") != proof.fold_equal:
             raise FormatError("proof", f"expected a checked fold, {proof.fold_equal} by its roots")
+        if proof.schema != schema:
+            raise FormatError("proof", f"expected {proof.schema} by what it says of the base, got {schema}")
         for part in (verdicts, policy, recheck, confinement, fold):
             part.end()
         return proof

@@ -10,9 +10,9 @@ from catfs.records.difference import RESTORE_DIFF_SCHEMA
 from catfs.records.history import HISTORY_SCHEMA
 from catfs.records.job import JOBSPEC_SCHEMA
 from catfs.records.ledger_record import LEDGER_SCHEMA
-from catfs.records.manifest import MANIFEST_SCHEMA
+from catfs.records.manifest import FLAT_MANIFEST_SCHEMA, MANIFEST_SCHEMA
 from catfs.records.outputs import OUTPUTS_SCHEMA
-from catfs.records.proof import PROOF_SCHEMA
+from catfs.records.proof import FIRST_PROOF_SCHEMA, PROOF_SCHEMA
 from catfs.records.roots import DOMAIN_ROOTS_SCHEMA
 from catfs.records.run import RUN_INFO_SCHEMA, STATUS_SCHEMA, STEP_SCHEMA
 
@@ -37,22 +37,24 @@ PENDING_PROOF_FILE: Final = "PROOF.pending"
 
 STEPS_FOLDER: Final = "steps"
 
-SCHEMA_OF_FILE: Final[Mapping[str, str]] = {
-    JOBSPEC_FILE: JOBSPEC_SCHEMA,
-    RUN_INFO_FILE: RUN_INFO_SCHEMA,
-    PRE_MANIFEST_FILE: MANIFEST_SCHEMA,
-    POST_MANIFEST_FILE: MANIFEST_SCHEMA,
-    RESTORE_DIFF_FILE: RESTORE_DIFF_SCHEMA,
-    OUTPUTS_FILE: OUTPUTS_SCHEMA,
-    DOMAIN_ROOTS_FILE: DOMAIN_ROOTS_SCHEMA,
-    STATUS_FILE: STATUS_SCHEMA,
-    LEDGER_FILE: LEDGER_SCHEMA,
-    HISTORY_FILE: HISTORY_SCHEMA,
-    PROOF_FILE: PROOF_SCHEMA,
+SCHEMAS_OF_FILE: Final[Mapping[str, tuple[str, ...]]] = {
+    JOBSPEC_FILE: (JOBSPEC_SCHEMA,),
+    RUN_INFO_FILE: (RUN_INFO_SCHEMA,),
+    PRE_MANIFEST_FILE: (MANIFEST_SCHEMA, FLAT_MANIFEST_SCHEMA),
+    POST_MANIFEST_FILE: (MANIFEST_SCHEMA, FLAT_MANIFEST_SCHEMA),
+    RESTORE_DIFF_FILE: (RESTORE_DIFF_SCHEMA,),
+    OUTPUTS_FILE: (OUTPUTS_SCHEMA,),
+    DOMAIN_ROOTS_FILE: (DOMAIN_ROOTS_SCHEMA,),
+    STATUS_FILE: (STATUS_SCHEMA,),
+    LEDGER_FILE: (LEDGER_SCHEMA,),
+    HISTORY_FILE: (HISTORY_SCHEMA,),
+    PROOF_FILE: (PROOF_SCHEMA, FIRST_PROOF_SCHEMA),
 }
-"""File to the schema of its record; steps have their own names."""
+"""File to the schemas that its record may have, the newest first; steps have their own names."""
 
-REQUIRED_FILES: Final = frozenset(SCHEMA_OF_FILE) - {PROOF_FILE, LEDGER_FILE, HISTORY_FILE} | {WRITE_LOG_FILE}
+REQUIRED_FILES: Final = frozenset(SCHEMAS_OF_FILE) - {PROOF_FILE, LEDGER_FILE, HISTORY_FILE} | {
+    WRITE_LOG_FILE
+}
 """What a proof must list, whatever the run did; results of steps come on top, and the history where it was to
 be kept. Runs that were recorded before there was a ledger in one record have none."""
 
@@ -77,20 +79,20 @@ def step_file(index: int, ending: str) -> str:
     return f"{STEPS_FOLDER}/{index:02d}.{ending}"
 
 
-def schema_of(name: str) -> str | None:
-    """Give the schema of the record in a file, or None for a file that is no JSON record.
+def schemas_of(name: str) -> tuple[str, ...]:
+    """Give the schemas that the record in a file may have; none for a file that is no JSON record.
 
     Raises:
         FormatError: when a run folder has no file of this name.
     """
-    if name in SCHEMA_OF_FILE:
-        return SCHEMA_OF_FILE[name]
+    if name in SCHEMAS_OF_FILE:
+        return SCHEMAS_OF_FILE[name]
     if name == WRITE_LOG_FILE:
-        return None
+        return ()
     match = _STEP_FILE.fullmatch(name)
     if match is None or step_file(int(match[1]), match[2]) != name:
         raise FormatError(name, "a run folder has no file of this name")
-    return STEP_SCHEMA if match[2] == "json" else None
+    return (STEP_SCHEMA,) if match[2] == "json" else ()
 
 
 def file_bytes(record: FileRecord) -> bytes:

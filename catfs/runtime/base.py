@@ -16,7 +16,7 @@ import orjson
 from catfs.digest import Digest
 from catfs.durable import publish
 from catfs.errors import CatfsError, FormatError, UsageError
-from catfs.merkle import MissingNodeError, NodeSource
+from catfs.merkle import MemoryNodes, MissingNodeError, NodeSource
 from catfs.merkle.nodes import load_node
 from catfs.overlay import HardLinks
 from catfs.proof.capture import Capture
@@ -83,6 +83,7 @@ class Base:
 
     Args:
         nodes: Holds the nodes of its tree.
+        fresh: Holds those of them that the store of the workspace does not keep yet.
         root_entry: The entry of its own directory.
         hard_links: Its files with several names.
         files: Number of its regular files.
@@ -92,6 +93,7 @@ class Base:
     """
 
     nodes: NodeSource
+    fresh: MemoryNodes
     root_entry: Entry
     hard_links: HardLinks
     files: int
@@ -191,7 +193,7 @@ def _base(path: Path, facts: dict[str, Any], nodes: NodeSource) -> Base:
         entry = _root_entry(path, facts)
         load_node(nodes, entry.digest)
         problem = facts["index_problem"]
-        return Base(nodes, entry, links, facts["files"], facts["size"], note, problem)
+        return Base(nodes, MemoryNodes(), entry, links, facts["files"], facts["size"], note, problem)
     except (KeyError, TypeError, ValueError, MissingNodeError) as error:
         raise FormatError(str(path), f"cannot be read back: {error}") from error
 

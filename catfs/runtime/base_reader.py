@@ -163,6 +163,7 @@ class BaseReader:
         fresh = known.refreshed(self._places.roots[index], used(index))
         return Base(
             nodes=fresh.tree.nodes,
+            fresh=fresh.fresh,
             root_entry=fresh.tree.root_entry,
             hard_links=known.hard_links(),
             files=known.files,

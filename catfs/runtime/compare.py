@@ -18,7 +18,7 @@ from catfs.records import (
     PROOF_FILE,
     WRITE_LOG_FILE,
     parse_canonical,
-    schema_of,
+    schemas_of,
 )
 from catfs.records.ledger_record import REFERENCED_FILES
 from catfs.records.validation import pointer_of
@@ -32,7 +32,8 @@ _LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
     "LEDGER.json": frozenset(f"/{key}/digest" for key in REFERENCED_FILES),
 }
 _NOT_COMPARED: Final = frozenset({WRITE_LOG_FILE, HISTORY_FILE, HISTORY_DATA_FILE})
-_TIMES: Final = frozenset({"started", "ended", "time"})
+_CIRCUMSTANCES: Final = frozenset({"started", "ended", "time", "base"})
+"""Times, and how the base of a run came to be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _differences(first: RunReader, second: RunReader) -> Iterator[RunDifference]
             yield RunDifference(name, "", *there)
             continue
         data = files[0][name], files[1][name]
-        if _schema_of(name) is None:
+        if not _is_record(name):
             if data[0] != data[1]:
                 yield RunDifference(name, "", *map(_content, data))
             continue
@@ -89,18 +90,18 @@ def _differences(first: RunReader, second: RunReader) -> Iterator[RunDifference]
         yield from _value_differences(name, (), *values)
 
 
-def _schema_of(name: str) -> str | None:
+def _is_record(name: str) -> bool:
     try:
-        return schema_of(name)
+        return bool(schemas_of(name))
     except FormatError:
-        return None
+        return False
 
 
 def _value_differences(
     name: str, place: tuple[object, ...], first: object, second: object
 ) -> Iterator[RunDifference]:
     pointer = pointer_of(place)
-    if pointer == "/run_id" or pointer in _LEFT_OUT.get(name, ()) or (place and place[-1] in _TIMES):
+    if pointer == "/run_id" or pointer in _LEFT_OUT.get(name, ()) or (place and place[-1] in _CIRCUMSTANCES):
         return
     if isinstance(first, dict) and isinstance(second, dict):
         for key in sorted(first.keys() | second.keys()):

@@ -35,7 +35,6 @@ from catfs.proof import (
     ProofFacts,
     Verdict,
     assemble_proof,
-    domain_manifest,
     domain_roots,
     missing_outputs,
     outputs_record,
@@ -47,8 +46,6 @@ from catfs.proof import (
 from catfs.records import (
     BaseConflict,
     Kind,
-    Manifest,
-    Moment,
     OutputNote,
     Proof,
     RestoreDiff,
@@ -61,14 +58,13 @@ from catfs.records.run_files import (
     DOMAIN_ROOTS_FILE,
     LEDGER_FILE,
     OUTPUTS_FILE,
-    POST_MANIFEST_FILE,
-    PRE_MANIFEST_FILE,
     RESTORE_DIFF_FILE,
     RUN_INFO_FILE,
     STATUS_FILE,
     step_file,
 )
 from catfs.runtime.keeping import HistoryKeeper
+from catfs.runtime.manifests import DomainEnd, write_manifests
 from catfs.runtime.outputs import ViewOutputs
 from catfs.runtime.phases import Phases
 from catfs.runtime.recovery import publish_run
@@ -286,16 +282,13 @@ def _record(
     run_id = job.spec.run_id
     evidence, verdict, states = examination.evidence, examination.verdict, examination.states
     recording.phases.decide(RunPhase.VERIFY, f"the outcome is {verdict.outcome.value}", verdict.sentence)
-    paths = [domain.path for domain in evidence.domains]
     posts = [
         post_tree(state.base, split.declared) if verdict.commits else state.base
         for state, split in zip(states, verdict.domains, strict=True)
     ]
     post_roots: list[Digest] = [post.root for post in posts]
-    before = tuple(domain_manifest(path, state.base) for path, state in zip(paths, states, strict=True))
-    after = tuple(domain_manifest(path, post) for path, post in zip(paths, posts, strict=True))
-    writer.write_record(PRE_MANIFEST_FILE, Manifest(run_id, Moment.PRE, before))
-    writer.write_record(POST_MANIFEST_FILE, Manifest(run_id, Moment.POST, after))
+    ends = [DomainEnd(*parts) for parts in zip(states, evidence.domains, verdict.domains, posts, strict=True)]
+    write_manifests(writer, recording.workspace, run_id, ends, flat=job.plan.flat_manifests)
     difference = restore_diff(run_id, verdict)
     writer.write_record(RESTORE_DIFF_FILE, difference)
     views = [state.view for state in states]
@@ -313,10 +306,7 @@ def _record(
     facts = ProofFacts(
         created=system_clock(),
         rechecked_paths=sum(state.checked for state in states),
-        entries=tuple(
-            (len(manifest.rows), sum(1 for _ in state.view.items()))
-            for manifest, state in zip(before, states, strict=True)
-        ),
+        known=tuple(state.note for state in states),
         log=log,
     )
     proof = assemble_proof(job.spec, evidence, verdict, post_roots, facts, writer.files)

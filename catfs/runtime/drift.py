@@ -7,10 +7,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from catfs.errors import FormatError
 from catfs.ledger import RunReader
-from catfs.merkle import MemoryNodes, Tree, diff
-from catfs.proof import CaptureError, capture, manifest_tree
-from catfs.records import Change, listed_change
+from catfs.merkle import MemoryNodes, MissingNodeError, Tree, diff
+from catfs.proof import CaptureError, capture
+from catfs.records import Change, Manifest, listed_change
+from catfs.runtime.manifests import manifest_trees
 from catfs.runtime.mounts import is_mount_point
 from catfs.runtime.workspace import Workspace
 
@@ -42,7 +44,7 @@ class DomainDrift:
         drift: How it stands.
         count: Paths that differ.
         changes: The first of them, from what the run left to what is there.
-        problem: Why it cannot be read; empty otherwise.
+        problem: Why it cannot be read, or compared path by path; empty otherwise.
     """
 
     path: bytes
@@ -63,18 +65,21 @@ def find_drift(run: RunReader, show: Callable[[int, int], None]) -> list[DomainD
         FormatError: when the manifest cannot be read.
     """
     found = []
-    for manifest in run.post_manifest().domains:
+    after = run.post_manifest()
+    for index, manifest in enumerate(after.domains):
         place = Path(os.fsdecode(manifest.path))
         if is_mount_point(place):
             found.append(DomainDrift(manifest.path, Drift.MOUNTED))
         elif not os.path.isdir(place):
             found.append(DomainDrift(manifest.path, Drift.MISSING))
         else:
-            found.append(_compare(place, manifest_tree(manifest), run, show))
+            found.append(_compare(place, run, after, index, show))
     return found
 
 
-def _compare(place: Path, left: Tree, run: RunReader, show: Callable[[int, int], None]) -> DomainDrift:
+def _compare(
+    place: Path, run: RunReader, after: Manifest, index: int, show: Callable[[int, int], None]
+) -> DomainDrift:
     path = os.fsencode(place)
     try:
         root = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -87,9 +92,12 @@ def _compare(place: Path, left: Tree, run: RunReader, show: Callable[[int, int],
         return DomainDrift(path, Drift.UNREADABLE, problem=str(error))
     except OSError as error:
         return DomainDrift(path, Drift.UNREADABLE, problem=error.strerror or str(error))
-    if now.root == left.root:
+    if now.root == after.domains[index].root:
         return DomainDrift(path, Drift.SAME)
-    changes = list(diff(left, now))
+    try:
+        changes = list(diff(manifest_trees(run, after)[index], now))
+    except (FormatError, MissingNodeError) as error:
+        return DomainDrift(path, Drift.CHANGED, problem=f"where cannot be told: {error}")
     kept = tuple(map(listed_change, changes[:CHANGES_KEPT]))
     return DomainDrift(path, Drift.CHANGED, len(changes), kept)
 

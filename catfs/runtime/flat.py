@@ -20,6 +20,7 @@ from catfs.records import Change, ChangeKind, Kind, Outcome, Outputs, check_run_
 from catfs.records.validation import Finding
 from catfs.records.validation_codes import Code
 from catfs.runtime.ledger_validation import output_findings, report_findings
+from catfs.runtime.manifests import manifest_trees
 from catfs.runtime.verification import verify_target
 from catfs.runtime.workspace import Workspace
 
@@ -178,12 +179,13 @@ def _inside(path: bytes, top: bytes) -> bytes | None:
 def _digests(run: RunReader, path: str) -> dict[str, str]:
     """Give the files and links below a path before the run: relative path to SHA-256."""
     found = {}
-    for domain in run.pre_manifest().domains:
+    before = run.pre_manifest()
+    for domain, tree in zip(before.domains, manifest_trees(run, before), strict=True):
         top = _relative(path, domain.path)
-        for row in domain.rows if top is not None else ():
-            name = _inside(row.path, top or b"")
-            if name and row.entry.kind in _WITH_DIGEST:
-                found[os.fsdecode(name)] = row.entry.digest.hex
+        for row_path, entry in tree.items() if top is not None else ():
+            name = _inside(row_path, top or b"")
+            if name and entry.kind in _WITH_DIGEST:
+                found[os.fsdecode(name)] = entry.digest.hex
     return found
 
 

@@ -55,6 +55,7 @@ class RunRequest:
         network: Whether a confined command may reach the network.
         declared: The job specification that this comes from, as it was given; None for a command line.
         history: Whether every byte that is written is kept, so that every version can be had later.
+        flat_manifests: Whether the manifests list every path, instead of naming roots of trees in the store.
     """
 
     arguments: tuple[str, ...]
@@ -76,6 +77,7 @@ class RunRequest:
     network: bool = True
     declared: Mapping[str, object] | None = None
     history: bool = False
+    flat_manifests: bool = False
 
     def all_steps(self) -> tuple[StepRequest, ...]:
         """Give the steps; a single command is one."""
@@ -96,6 +98,7 @@ class Plan:
         network: Whether the commands may reach the network.
         declared: The job specification as it was given, or None.
         history: Whether every byte that is written is kept.
+        flat_manifests: Whether the manifests list every path.
     """
 
     timeouts: tuple[float | None, ...] = ()
@@ -105,6 +108,7 @@ class Plan:
     network: bool = True
     declared: Mapping[str, object] | None = None
     history: bool = False
+    flat_manifests: bool = False
 
     @property
     def is_single(self) -> bool:
@@ -178,6 +182,7 @@ def _plan(request: RunRequest, domains: Sequence[Path]) -> Plan:
         network=request.network,
         declared=request.declared,
         history=request.history,
+        flat_manifests=request.flat_manifests,
     )
 
 

@@ -8,15 +8,14 @@ from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError, printable
 from catfs.ledger import RunFolder, RunReader, list_runs
 from catfs.merkle import PathError, Tree
-from catfs.proof import manifest_tree
 from catfs.records import (
     POST_MANIFEST_FILE,
     PRE_MANIFEST_FILE,
     RESTORE_DIFF_FILE,
-    DomainManifest,
     Proof,
     RestoreDiff,
 )
+from catfs.runtime.manifests import manifest_trees
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.workspace import Workspace
 
@@ -155,20 +154,20 @@ class DomainTrees:
 
 
 def domain_trees(run: RunReader, proof: Proof) -> tuple[DomainTrees, ...]:
-    """Build the trees of a run again from its manifests and its difference.
+    """Give the trees of a run again, from its manifests, its difference and the store of its workspace.
 
     Raises:
         FormatError: when they do not give the roots of the proof.
     """
-    pre, post, difference = run.pre_manifest(), run.post_manifest(), checked_difference(run, proof)
-    if not len(pre.domains) == len(post.domains) == len(difference.domains) == len(proof.domains):
+    before = manifest_trees(run, run.pre_manifest())
+    after = manifest_trees(run, run.post_manifest())
+    difference = checked_difference(run, proof)
+    if not len(before) == len(after) == len(difference.domains) == len(proof.domains):
         raise FormatError(f"run {run.run_id}", "the manifests and the proof speak of different domains")
     trees = []
-    for domain, before, after, changed in zip(
-        proof.domains, pre.domains, post.domains, difference.domains, strict=True
-    ):
-        base = checked_tree(before, domain.roots.base_root, f"{PRE_MANIFEST_FILE} of run {run.run_id}")
-        end = checked_tree(after, domain.roots.post_root, f"{POST_MANIFEST_FILE} of run {run.run_id}")
+    for domain, base, end, changed in zip(proof.domains, before, after, difference.domains, strict=True):
+        _check_root(base, domain.roots.base_root, f"{PRE_MANIFEST_FILE} of run {run.run_id}")
+        _check_root(end, domain.roots.post_root, f"{POST_MANIFEST_FILE} of run {run.run_id}")
         try:
             view = base.update({change.path: change.after for change in changed.changes})
         except PathError as error:
@@ -180,24 +179,9 @@ def domain_trees(run: RunReader, proof: Proof) -> tuple[DomainTrees, ...]:
     return tuple(trees)
 
 
-def checked_tree(manifest: DomainManifest, root: Digest, what: str) -> Tree:
-    """Give the tree of a manifest, whose root must be the stated one.
-
-    Args:
-        manifest: The manifest of one domain.
-        root: The root that the proof states.
-        what: Name of the file, for people.
-
-    Raises:
-        FormatError: when the rows make no tree or one with another root.
-    """
-    try:
-        tree = manifest_tree(manifest)
-    except PathError as error:
-        raise FormatError(what, str(error)) from error
+def _check_root(tree: Tree, root: Digest, what: str) -> None:
     if tree.root != root:
-        raise FormatError(what, f"expected rows with the root {root}, got {tree.root}")
-    return tree
+        raise FormatError(what, f"expected the root {root}, got {tree.root}")
 
 
 def domain_of_path(path: bytes, domains: Collection[bytes]) -> tuple[bytes, bytes]:

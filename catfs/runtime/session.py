@@ -81,6 +81,7 @@ class DomainState:
         changes: The difference between base and view, in path order.
         conflicts: Lower files that changed underneath.
         checked: Number of lower files that were checked for that.
+        fresh: Hold the nodes of the trees that the store of the workspace does not keep yet.
     """
 
     declaration: DomainDeclaration
@@ -91,6 +92,7 @@ class DomainState:
     changes: tuple[Change, ...]
     conflicts: tuple[BaseConflict, ...]
     checked: int
+    fresh: tuple[MemoryNodes, ...]
 
 
 class Session:
@@ -295,7 +297,8 @@ class Session:
             raise
 
     def _state(self, index: int, base: Base, again: View) -> DomainState:
-        nodes = LayeredNodes(MemoryNodes(), base.nodes)
+        fresh = MemoryNodes()
+        nodes = LayeredNodes(fresh, base.nodes)
         tree = Tree(nodes, base.root_entry)
         view = fold(self.view, index, tree, nodes, self._digests, base.hard_links)
         replayed = fold(again, index, tree, nodes, self._digests, base.hard_links)
@@ -312,6 +315,7 @@ class Session:
             changes=changes,
             conflicts=conflicts,
             checked=checked,
+            fresh=(fresh, base.fresh),
         )
 
     def _replayed(self, data: DataFile, *, durable: bool = False) -> View:

@@ -89,7 +89,7 @@ def test_proof_judges_the_session_as_it_is_now(mounted: MountedSample) -> None:
     assert "isolated: yes" in text
     assert "self_restored: no" in text
     assert "the write log leads from base to view" in text
-    record = mounted.json("cli-proof.v1", "proof")
+    record = mounted.json("cli-proof.v2", "proof")
     assert isinstance(record, dict)
     assert (record["live"], record["outcome"], record["proof"]) == (True, "dirty", None)
     refused = mounted.catfs("proof", "--path", "keep")

@@ -33,8 +33,8 @@ def test_json_holds_the_proof_and_every_difference(sample: SampleWorkspace) -> N
     """`--json` gives the whole proof as the ledger has it, and all leftovers."""
     proof = sample.add_run(changes=UNTIDY, discard=True)
     result = json.loads(run_catfs(["proof", "--json"], sample.root).stdout)
-    validate(result, "cli-proof.v1")
-    validate(result["proof"], "proof.v1")
+    validate(result, "cli-proof.v2")
+    validate(result["proof"], "proof.v2")
     assert result["proof"] == json.loads((sample.run_folder("run-1") / PROOF_FILE).read_bytes())
     assert result["proof"]["digest"] == proof.digest.hex
     assert len(result["domains"][0]["leftovers"]) == 4

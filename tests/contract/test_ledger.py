@@ -19,7 +19,7 @@ from catfs.records import (
     WRITE_LOG_FILE,
     Proof,
     file_bytes,
-    schema_of,
+    schemas_of,
 )
 from catfs.records.log_lines import LogDamageError
 from tests.run_samples import (
@@ -52,7 +52,7 @@ def _write(folder: Path, sample: Sample, *, finish: bool = True) -> Proof:
         for name, data in sample.files.items():
             if name in {PROOF_FILE, WRITE_LOG_FILE}:
                 continue
-            if schema_of(name) is not None:
+            if schemas_of(name):
                 writer.write_record(name, _Raw(data))
             else:
                 writer.write_bytes(name, data)
@@ -145,7 +145,7 @@ def test_names_and_records_must_fit(tmp_path: Path) -> None:
             writer.write_record(STATUS_FILE, job)
         with pytest.raises(FormatError, match="written by finish"):
             writer.write_record(PROOF_FILE, sample_run().proof)
-        with pytest.raises(FormatError, match="expected a record of None"):
+        with pytest.raises(FormatError, match="expected a record of no schema"):
             writer.write_record("steps/01.stdout", job)
     assert list(RunReader(tmp_path / "run-1").files) == []
 

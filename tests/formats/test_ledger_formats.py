@@ -80,6 +80,8 @@ def test_the_pages_name_every_file_and_schema() -> None:
     ("page", "schema"),
     [
         ("proof.md", "proof.v1"),
+        ("proof.md", "proof.v2"),
+        ("ledger.md", "manifest.v2"),
         ("ledger.md", "jobspec.v1"),
         ("ledger.md", "status.v1"),
         ("ledger.md", "ledger.v1"),

@@ -35,6 +35,8 @@ from catfs.records import (
     RESTORE_DIFF_FILE,
     RUN_INFO_FILE,
     STATUS_FILE,
+    BaseKind,
+    BaseNote,
     Confine,
     Entry,
     JobSpec,
@@ -164,8 +166,8 @@ class SampleWorkspace:
         with RunWriter(folder) as writer:
             writer.write_record(JOBSPEC_FILE, job)
             summary = self._write(writer, job, base, view, post, evidence, verdict, status, log)
-            counts = ((sum(1 for _ in base.items()), sum(1 for _ in view.items())),)
-            facts = ProofFacts(START + 10**9, 3, counts, summary)
+            note = BaseNote(BaseKind.FULL, START, sum(1 for _ in base.items()) - 1)
+            facts = ProofFacts(START + 10**9, 3, (note,), summary)
             proof = assemble_proof(job, evidence, verdict, [post.root], facts, writer.files)
             writer.finish(proof)
         if verdict.commits:

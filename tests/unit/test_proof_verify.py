@@ -1,6 +1,8 @@
 """A record of a run is verified by making it again, and no edit of it passes."""
 
+import base64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,6 +25,7 @@ from catfs.records import (
     RUN_INFO_FILE,
     STATUS_FILE,
     WRITE_LOG_FILE,
+    DomainTree,
     Leftovers,
     Manifest,
     Moment,
@@ -46,6 +49,7 @@ from tests.run_samples import (
 
 TIDY = sample_run()
 DIRTY = sample_run({**OUTPUT_CHANGES, **LEFTOVERS})
+FLAT = sample_run(flat=True, first=True)
 EMPTY_ROOTS = Tree.from_entries(MemoryNodes(), BASE).root.hex
 
 
@@ -73,6 +77,9 @@ def _refusal(files: Mapping[str, bytes]) -> tuple[int, VerificationError]:
         (sample_run(conflicts=(conflict(),)), Outcome.CONFLICT),
         (sample_run(commit_problem="the disk is full"), Outcome.INTERNAL),
         (sample_run(log=b""), Outcome.RESTORED),
+        (FLAT, Outcome.RESTORED),
+        (sample_run(flat=True), Outcome.RESTORED),
+        (sample_run(LEFTOVERS, first=True, flat=True), Outcome.MISSING_OUTPUT),
     ],
     ids=lambda value: value.value if isinstance(value, Outcome) else "run",
 )
@@ -192,16 +199,42 @@ def _forge_policy() -> dict[str, bytes]:
 
 def _forge_base() -> dict[str, bytes]:
     """Give the base another file than its root says."""
-    domains = _json(TIDY.files, PRE_MANIFEST_FILE)["domains"]
+    domains = _json(FLAT.files, PRE_MANIFEST_FILE)["domains"]
     domains[0]["rows"][2]["digest"] = Digest.of(b"forged").hex
+    return reseal(edited(FLAT.files, PRE_MANIFEST_FILE, domains=domains))
+
+
+def _forge_node() -> dict[str, bytes]:
+    """Put another node in the place of one that is on the way to what was changed."""
+    domains = _json(TIDY.files, PRE_MANIFEST_FILE)["domains"]
+    other = base64.b64encode(b"\xc1\x01\x00\x00").decode()
+    domains[0]["nodes"] = [other]
     return reseal(edited(TIDY.files, PRE_MANIFEST_FILE, domains=domains))
+
+
+def _forge_fewer_nodes() -> dict[str, bytes]:
+    """Leave a node out that is needed to follow the difference."""
+    manifest = Manifest.from_dict(_json(DIRTY.files, PRE_MANIFEST_FILE))
+    (domain,) = manifest.domains
+    assert isinstance(domain, DomainTree)
+    only_root = tuple(node for node in domain.nodes if Digest.of(node) == domain.root)
+    assert 0 < len(only_root) < len(domain.nodes)
+    shorter = replace(manifest, domains=(replace(domain, nodes=only_root),))
+    return reseal({**DIRTY.files, PRE_MANIFEST_FILE: file_bytes(shorter)})
+
+
+def _forge_root() -> dict[str, bytes]:
+    """Name another root for the domain after the run."""
+    domains = _json(TIDY.files, POST_MANIFEST_FILE)["domains"]
+    domains[0]["root"] = Digest.of(b"forged").hex
+    return reseal(edited(TIDY.files, POST_MANIFEST_FILE, domains=domains))
 
 
 def _forge_orphan() -> dict[str, bytes]:
     """Leave a directory out of the base, but not what lies in it."""
-    domains = _json(TIDY.files, PRE_MANIFEST_FILE)["domains"]
+    domains = _json(FLAT.files, PRE_MANIFEST_FILE)["domains"]
     del domains[0]["rows"][1]
-    return reseal(edited(TIDY.files, PRE_MANIFEST_FILE, domains=domains))
+    return reseal(edited(FLAT.files, PRE_MANIFEST_FILE, domains=domains))
 
 
 def _forge_post() -> dict[str, bytes]:
@@ -240,9 +273,9 @@ def _forge_commit() -> dict[str, bytes]:
 
 def _forge_counts() -> dict[str, bytes]:
     """Miscount the paths of the view."""
-    domains = _json(TIDY.files, PROOF_FILE)["domains"]
+    domains = _json(FLAT.files, PROOF_FILE)["domains"]
     domains[0]["view_entries"] += 1
-    return reseal(TIDY.files, domains=domains)
+    return reseal(FLAT.files, domains=domains)
 
 
 def _forge_log_count() -> dict[str, bytes]:
@@ -348,6 +381,9 @@ FORGERIES: list[tuple[Callable[[], dict[str, bytes]], int, str]] = [
     (_forge_spelling, 3, STATUS_FILE),
     (_forge_base, 4, PRE_MANIFEST_FILE),
     (_forge_orphan, 4, PRE_MANIFEST_FILE),
+    (_forge_node, 4, PRE_MANIFEST_FILE),
+    (_forge_fewer_nodes, 5, PRE_MANIFEST_FILE),
+    (_forge_root, 4, POST_MANIFEST_FILE),
     (_forge_clean_difference, 5, RESTORE_DIFF_FILE),
     (_forge_clean_verdict, 5, RESTORE_DIFF_FILE),
     (_forge_view_root, 5, RESTORE_DIFF_FILE),
@@ -398,8 +434,8 @@ def test_errors_say_what_is_wrong() -> None:
 def test_a_long_list_is_decoded_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows beyond those that are held against the schema are still refused when they are bad."""
     monkeypatch.setattr("catfs.proof.run_record.SCHEMA_ITEMS_MAX", 3)
-    domains = _json(TIDY.files, PRE_MANIFEST_FILE)["domains"]
+    domains = _json(FLAT.files, PRE_MANIFEST_FILE)["domains"]
     domains[0]["rows"][-1]["odd"] = 1
-    step, error = _refusal(reseal(edited(TIDY.files, PRE_MANIFEST_FILE, domains=domains)))
+    step, error = _refusal(reseal(edited(FLAT.files, PRE_MANIFEST_FILE, domains=domains)))
     assert (step, error.file) == (3, PRE_MANIFEST_FILE)
     assert "unknown fields: odd" in error.got
