@@ -75,7 +75,7 @@ def _show(
             print_result(f"         {treatment.report}")
     if not treatments:
         print_result("ok       nothing was left behind")
-    elif not fix:
+    elif not fix and any(treatment.finding.clean for treatment in treatments):
         tell("`catfs doctor --fix` cleans up what is listed as FOUND")
 
 

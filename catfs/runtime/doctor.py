@@ -19,15 +19,15 @@ from typing import Final
 
 from catfs.clock import Clock, system_clock
 from catfs.commit import Outcome, Recovery, list_decided, list_journals
-from catfs.errors import CatfsError, FormatError, printable, reason_of
+from catfs.errors import CatfsError, FormatError, UsageError, printable, reason_of
 from catfs.ledger import RunFolder, list_runs
 from catfs.runtime.locks import is_locked
-from catfs.runtime.mounts import MOUNT_TABLE, catfs_mounts, detach
+from catfs.runtime.mounts import MOUNT_TABLE, catfs_mounts, detach, workspace_of_view
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
-from catfs.runtime.subject import is_suspended
-from catfs.runtime.workspace import Workspace
+from catfs.runtime.subject import is_suspended, readable_sessions
+from catfs.runtime.workspace import FOLDER, Workspace
 
 SETTLE_SECONDS: Final = 10
 """How old a folder must be, in seconds, before it counts as left behind: a session takes its lock, and a run
@@ -48,7 +48,9 @@ class Trouble(Enum):
     DAMAGED_SESSION = "damaged_session"
     DEAD_MOUNT = "dead_mount"
     SILENT_MOUNT = "silent_mount"
+    LOST_SESSION = "lost_session"
     INCOMPLETE_RUN = "incomplete_run"
+    DAMAGED_CONFIGURATION = "damaged_configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def examine_workspace(workspace: Workspace, clock: Clock = system_clock) -> list
     sessions = list(_read_sessions(workspace))
     facts = [item for item in sessions if isinstance(item, SessionFacts)]
     in_use = [domain for item in facts if item.live and item.is_mount for domain in item.domains]
-    findings = [*_find_commits(workspace)]
+    findings = [*_find_configuration(workspace), *_find_commits(workspace)]
     for item in sessions:
         if isinstance(item, Finding):
             findings.append(item)
@@ -135,7 +137,7 @@ def clean(findings: list[Finding]) -> Iterator[Treatment]:
 def find_dead_mounts(
     place: Path, sessions: Collection[SessionFacts] = (), mounts: Path = MOUNT_TABLE
 ) -> list[Finding]:
-    """Give the mounts of catfs that have no server any more.
+    """Give the mounts of catfs that have no server any more, and those whose session was taken away.
 
     Those of other workspaces are left to them: only what is mounted at or below a folder counts, and on
     the domains of suspended sessions. The mount of a dead session goes with that session.
@@ -168,11 +170,42 @@ def find_dead_mounts(
         elif not answer and point not in servers:
             sentence = f"the view mounted at {name} has no server any more and hides what is below"
             findings.append(Finding(Trouble.DEAD_MOUNT, name, sentence, "", partial(_unmount, point)))
+        elif answer and point not in servers and (workspace := _robbed_workspace(point, mounts)) is not None:
+            sentence = (
+                f"the view mounted at {name} is served, but the folder of its session is gone from "
+                f"{printable(os.fsencode(workspace / FOLDER))}: what was written in it can be read and "
+                f"copied there, but not committed; `umount {name}` ends it, and drops that"
+            )
+            findings.append(Finding(Trouble.LOST_SESSION, name, sentence, "", None))
     return findings
+
+
+def _robbed_workspace(point: bytes, mounts: Path) -> Path | None:
+    """Give the workspace that a view was mounted from, if it has no session of that any more.
+
+    A view that only its own command sees names none; what cannot be looked at is somebody else's.
+    """
+    workspace = workspace_of_view(Path(os.fsdecode(point)), mounts)
+    try:
+        if workspace is None or any(
+            point in map(os.fsencode, facts.domains) for facts in readable_sessions(Workspace(workspace))
+        ):
+            return None
+    except OSError:
+        return None
+    return workspace
 
 
 def _domains(sessions: Iterable[SessionFacts]) -> set[bytes]:
     return {os.fsencode(domain) for facts in sessions for domain in facts.domains}
+
+
+def _find_configuration(workspace: Workspace) -> Iterator[Finding]:
+    try:
+        workspace.configuration()
+    except UsageError as error:
+        sentence = f"the configuration cannot be used, so nothing can be run or mounted: {error}"
+        yield Finding(Trouble.DAMAGED_CONFIGURATION, "config.toml", sentence, "", None)
 
 
 def _find_commits(workspace: Workspace) -> Iterator[Finding]:

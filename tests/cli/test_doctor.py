@@ -132,6 +132,19 @@ def test_a_commit_under_way_is_not_interrupted(sample: SampleWorkspace) -> None:
     assert _troubles(sample) == ["interrupted_commit"]
 
 
+def test_a_damaged_configuration_is_found_before_a_run_is_refused(sample: SampleWorkspace) -> None:
+    """The doctor names the file and what is wrong, and does not offer to clean it."""
+    (sample.workspace.folder / "config.toml").write_text("redact = [")
+    for words in (["doctor"], ["doctor", "--fix"]):
+        result = run_catfs(words, sample.root)
+        assert result.status == 1
+        assert "config.toml is not TOML" in result.stdout.decode()
+        assert "--fix" not in result.stderr
+    assert _troubles(sample) == ["damaged_configuration"]
+    (sample.workspace.folder / "config.toml").write_text("redact = []")
+    assert _troubles(sample) == []
+
+
 def test_what_cannot_be_removed_is_left_and_told(sample: SampleWorkspace) -> None:
     """One session that cannot be removed stops no other from being cleaned."""
     stuck = sample.add_dead_session("a-stuck")

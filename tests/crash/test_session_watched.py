@@ -1,6 +1,7 @@
 """The base of a mounted session is watched, a full disk is told, and a killed commit is not done twice."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,3 +207,23 @@ def test_full_disk_is_told_and_the_session_goes_on(tmp_path: Path, middle: str, 
     )
     assert ended.returncode == 0, (ended.stdout, ended.stderr)
     assert ended.stdout.replace("refused\n", "") in {expected, expected.replace("more\n", "")}
+
+
+def test_doctor_tells_of_a_view_whose_workspace_was_taken_away(mount: Mount) -> None:
+    """Somebody removed `.catfs` by hand: what was written can be copied out of the view, which is said."""
+    (mount.domain / "written").write_text("mine\n")
+    assert mount.catfs("doctor").status == 0
+    [server] = [
+        json.loads(path.read_bytes())["pid"] for path in mount.root.glob(".catfs/sessions/*/session.json")
+    ]
+    shutil.rmtree(mount.root / ".catfs")
+    for remade in (False, True):
+        if remade:
+            (mount.root / ".catfs").mkdir()
+        result = mount.catfs("doctor", "--fix")
+        assert result.status == 1, result.stderr
+        assert f"umount {mount.domain}" in result.stdout.decode()
+    assert (mount.domain / "written").read_text() == "mine\n"
+    kill_hard(server)
+    mount.kill()
+    assert (mount.domain / "written").read_text() == "written\n"

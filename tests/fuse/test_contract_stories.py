@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -13,7 +14,7 @@ import pytest
 
 from catfs.digest import Digest
 from catfs.ledger import RunReader
-from catfs.records import canonical_digest
+from catfs.records import PROOF_FILE, canonical_digest, file_bytes
 from catfs.runtime.ledger_validation import validate_ledger
 from tests.support.commands import Project, Result
 from tests.support.walk import walk
@@ -332,6 +333,19 @@ def test_changes_of_the_chain_are_refused_with_their_own_codes(finished: Project
     gone = finished.catfs("verify", "--all", "--offline")
     (finished.path / ".catfs" / "away").rename(runs / "run-1")
     assert (gone.status, b"CHAIN_RUN_REMOVED" in gone.stdout) == (1, True)
+    assert finished.catfs("verify", "--all", "--offline").status == 0
+
+
+def test_proof_in_place_of_the_one_in_the_chain_is_found(finished: Project) -> None:
+    """A proof that was made anew holds in itself, seal and all; only the chain tells that it is another."""
+    run = finished.path / ".catfs" / "runs" / "run-1"
+    proof = RunReader(run).proof()
+    (run / PROOF_FILE).write_bytes(file_bytes(replace(proof, created=proof.created + 1)))
+    assert finished.catfs("verify", "run-1", "--offline").status == 0
+    result = finished.catfs("verify", "--all", "--offline")
+    assert result.status == 1
+    assert b"error CHAIN_PROOF_SWAPPED at chain.jsonl#/1" in result.stdout
+    (run / PROOF_FILE).write_bytes(file_bytes(proof))
     assert finished.catfs("verify", "--all", "--offline").status == 0
 
 
