@@ -36,6 +36,8 @@ COMMANDS = {
     "verify": "check the ledger of runs, without the domain",
     "validate": "check a job specification or a ledger and list everything that is wrong",
     "runs": "list the runs of the workspace",
+    "spectrum": "write a directory down as path and content hash, make it again, compare",
+    "cas": "keep contents by their SHA-256, give them back, check and clean the store",
     "doctor": "find what crashes left behind, and clean it up",
 }
 

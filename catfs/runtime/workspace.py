@@ -49,6 +49,7 @@ class Workspace:
         self.journal = self.folder / "journal"
         self.store = self.folder / "store"
         self.indexes = self.folder / "index"
+        self.spectra = self.folder / "spectra"
 
     @classmethod
     def find(cls, start: Path) -> Self | None:

@@ -3,8 +3,6 @@
 DOMAIN_ROOT.txt is written last: a folder without it is not finished, and is not read.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,26 +23,16 @@ ROOT_FILE: Final = "DOMAIN_ROOT.txt"
 ROOTS_SCHEMA: Final = "spectrum-roots.v1"
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenSpectrum:
-    """The files of a spectrum as they were written.
-
-    Args:
-        folder: Where they are.
-        sizes: Name of each file to its size in bytes.
-    """
-
-    folder: Path
-    sizes: Mapping[str, int]
-
-
-def write_spectrum(folder: Path, spectrum: Spectrum, structure: Structure | None) -> WrittenSpectrum:
+def write_spectrum(folder: Path, spectrum: Spectrum, structure: Structure | None) -> dict[str, int]:
     """Write the files of a spectrum into a folder, which is made where there is none, durably.
 
     Args:
         folder: Where; files of another spectrum are replaced, the one that says that it is whole first.
         spectrum: The spectrum.
         structure: What its sources say; None where that was not asked for.
+
+    Returns:
+        Name of each file to its size in bytes.
 
     Raises:
         FormatError: when the structure belongs to another spectrum.
@@ -63,7 +51,7 @@ def write_spectrum(folder: Path, spectrum: Spectrum, structure: Structure | None
     files[ROOT_FILE] = f"{spectrum.root.hex}\n".encode()
     for name, data in files.items():
         publish(folder, name.encode(), data)
-    return WrittenSpectrum(folder, {name: len(data) for name, data in files.items()})
+    return {name: len(data) for name, data in files.items()}
 
 
 def read_spectrum(folder: Path) -> Spectrum:

@@ -15,6 +15,7 @@ from catfs.store.interface import (
 from catfs.store.local import LocalStore
 from catfs.store.lock import StoreBusyError
 from catfs.store.memory import MemoryStore
+from catfs.store.statistics import StoreStatistics, store_statistics
 
 __all__ = [
     "GRACE_NS",
@@ -31,7 +32,9 @@ __all__ = [
     "StoreBusyError",
     "StoreCheck",
     "StoreProblem",
+    "StoreStatistics",
     "StreamSource",
     "check_store",
     "collect_garbage",
+    "store_statistics",
 ]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -39,6 +39,10 @@ class Result:
     def json(self) -> object:
         """Give what it printed as JSON."""
         return json.loads(self.stdout)
+
+
+Call = Callable[[Sequence[str], Path], Result]
+"""Runs `catfs` with arguments in a folder."""
 
 
 def run_catfs(
