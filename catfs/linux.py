@@ -35,6 +35,7 @@ CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 """unshare, setns: the process namespace, entered by the children."""
 
+MS_RDONLY: Final = 0x1
 MS_NOSUID: Final = 0x2
 """mount: set-id bits and file capabilities have no effect."""
 MS_NODEV: Final = 0x4

@@ -152,6 +152,19 @@ def end_unchanged(domain: Path | None, *, as_json: bool) -> int:
     return _say_end(f"{_domain_of(facts)} is unmounted; nothing had been changed", as_json=as_json)
 
 
+def end_moment(place: Path, *, as_json: bool) -> int:
+    """Unmount the view of a moment; give the exit status.
+
+    Raises:
+        MachineError: when it is in use.
+    """
+    place = Path(os.path.realpath(place))
+    _unmount_place(place)
+    return _say_end(
+        f"{printable(os.fsencode(place))} is unmounted; it was a view of the past", as_json=as_json
+    )
+
+
 def workspace_of(domain: Path | None) -> Workspace:
     """Give the workspace that has a session of a named domain, else that of the working directory.
 
@@ -241,9 +254,12 @@ def _discard(facts: SessionFacts) -> None:
 
 def unmount_session(facts: SessionFacts) -> None:
     """Take the mount away, unless somebody did already."""
-    domain, name = facts.domains[0], _domain_of(facts)
-    if not is_mount_point(domain):
-        return
+    if is_mount_point(facts.domains[0]):
+        _unmount_place(facts.domains[0])
+
+
+def _unmount_place(domain: Path) -> None:
+    name = printable(os.fsencode(domain))
     try:
         umount2(os.fsencode(domain), 0)
     except OSError as error:

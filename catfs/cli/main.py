@@ -26,6 +26,7 @@ COMMANDS = {
     "status": "say what is mounted and how it stands",
     "cat": "print what a file held at any moment of a session or run with history",
     "diff": "list how a view differs from its domain",
+    "bisect": "find the first record after which a test fails",
     "undo": "let a mounted session go back to before a record",
     "log": "print the write log: who changed what, when",
     "export": "write the log in a format that other programs read",

@@ -1,4 +1,4 @@
-"""`catfs mount`: a view of a domain for everybody, at the domain's own path."""
+"""`catfs mount`: a view of a domain for everybody, at the domain's own path; or a moment, elsewhere."""
 
 import argparse
 import os
@@ -7,22 +7,29 @@ from pathlib import Path
 
 from catfs.cli.output import print_json, tell
 from catfs.cli.words import add_history, add_json, add_paths, path_argument, say_recoveries
-from catfs.errors import printable
+from catfs.errors import UsageError, counted, printable
 from catfs.records import Confine, Leftovers, put_bytes
+from catfs.runtime.moment_mount import MomentMounted, mount_moment
 from catfs.runtime.mounted import Mounted, start_mount
 from catfs.runtime.request import RunRequest
-from catfs.runtime.transports import TRANSPORTS
+from catfs.runtime.subject import find_subject
+from catfs.runtime.transports import TRANSPORTS, make_transport
 
 _EPILOG = """\
 The session lasts until `catfs umount --commit` or `catfs umount --discard`. Everything that is written
 goes to it; the domain itself is not touched before the commit. What was synced survives a crash of the
 server or the machine: mounting the domain again goes on from there.
 
-example:
+With --at a moment of a session or run with history is mounted at PLACE, read-only: SEQ is the number of a
+record, meaning the moment right after it, `base` that before the first, `end` that after the last. The mount
+lasts until `catfs umount PLACE`. Of several domains each is a directory of it, named 0, 1 and so on.
+
+examples:
   catfs mount repo --output repo/proposal.patch
   (work in repo with any program)
   catfs diff
   catfs umount repo --commit
+  catfs mount --at 4711 last /mnt/then
 """
 
 
@@ -30,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("domain", type=path_argument, metavar="DOMAIN", help="the directory to mount over")
+    parser.usage = "catfs mount [OPTION]... DOMAIN\n       catfs mount --at SEQ [DOMAIN|RUN] PLACE"
+    parser.add_argument("domain", metavar="DOMAIN", help="the directory to mount over")
+    parser.add_argument("place", nargs="?", metavar="PLACE", help="with --at: the directory to mount at")
+    parser.add_argument("--at", metavar="SEQ", help="mount a moment of a session or run, read-only")
     add_paths(parser, "--output", "PATH", "a path in the domain that may survive (repeatable)")
     add_paths(
         parser,
@@ -57,9 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    if arguments.at is not None:
+        return _mount_moment(arguments)
+    if arguments.place is not None:
+        raise UsageError("a domain is mounted at its own path", hint="a place goes with --at SEQ")
     request = RunRequest(
         arguments=(),
-        domains=(arguments.domain,),
+        domains=(path_argument(arguments.domain),),
         outputs=tuple(arguments.output),
         allowed_roots=tuple(arguments.allowed_root),
         leftovers=Leftovers.FAIL,
@@ -95,4 +109,33 @@ def run(arguments: argparse.Namespace) -> int:
     start_mount(
         request, say, on_recovery=say_recoveries, fresh=arguments.fresh, foreground=arguments.foreground
     )
+    return 0
+
+
+def _mount_moment(arguments: argparse.Namespace) -> int:
+    """Mount a moment of the past."""
+    if arguments.output or arguments.allowed_root or arguments.history or arguments.fresh:
+        raise UsageError("a moment is read-only", hint="--at goes with --transport and --foreground only")
+    word, place = (arguments.domain, arguments.place) if arguments.place else (None, arguments.domain)
+    subject = find_subject(word, Path.cwd())
+
+    def say(mounted: MomentMounted) -> None:
+        path = os.fsencode(mounted.place)
+        if arguments.json:
+            record: dict[str, object] = {
+                "schema": "cli-mount-at.v1",
+                "of": mounted.name,
+                "records": mounted.records,
+                "domains": mounted.domains,
+            }
+            put_bytes(record, "place", path)
+            print_json(record)
+            sys.stdout.flush()
+        moment = f"{mounted.name} with its first {counted(mounted.records, 'record')}"
+        tell(f"{moment} is at {printable(path)}, read-only")
+        if mounted.domains > 1:
+            tell(f"its {mounted.domains} domains are the directories 0 to {mounted.domains - 1} there")
+
+    transport = make_transport(arguments.transport)
+    mount_moment(subject, arguments.at, Path(place), transport, say, foreground=arguments.foreground)
     return 0

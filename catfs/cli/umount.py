@@ -1,6 +1,8 @@
 """`catfs umount`: end a mount, with or without a commit."""
 
 import argparse
+import os
+from pathlib import Path
 
 from catfs.cli.ending import (
     ENDING_STATUSES,
@@ -9,14 +11,17 @@ from catfs.cli.ending import (
     add_rebase,
     end_by_commit,
     end_by_discard,
+    end_moment,
     end_unchanged,
 )
 from catfs.cli.words import add_json
 from catfs.records import Leftovers
+from catfs.runtime.mounts import is_moment
 
 _EPILOG = f"""\
 Without --commit or --discard a session is only ended when nothing was changed in it. A session whose
-server is gone (killed, or unmounted by `umount`) is committed or discarded all the same.
+server is gone (killed, or unmounted by `umount`) is committed or discarded all the same. The view of a
+moment (`catfs mount --at`) is just unmounted.
 
 {ENDING_STATUSES}"""
 
@@ -39,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    if arguments.domain is not None and is_moment(Path(os.path.realpath(arguments.domain))):
+        return end_moment(arguments.domain, as_json=arguments.json)
     if arguments.discard:
         return end_by_discard(arguments.domain, as_json=arguments.json)
     if arguments.commit:

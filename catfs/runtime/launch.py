@@ -24,6 +24,7 @@ from catfs.linux import (
     MS_NODEV,
     MS_NOSUID,
     MS_PRIVATE,
+    MS_RDONLY,
     MS_REC,
     mount,
     set_parent_death_signal,
@@ -44,12 +45,14 @@ class Mounts:
         labels: The name of each domain in the joined root; only used when there are several.
         staging: An empty folder where a joined root is mounted for a moment.
         source: What the kernel's table of mounts says that the view is mounted from.
+        read_only: Whether the kernel refuses every change.
     """
 
     domains: tuple[Path, ...]
     labels: tuple[bytes, ...]
     staging: Path
     source: bytes = field(default_factory=view_source)
+    read_only: bool = False
 
 
 class Child:
@@ -183,7 +186,7 @@ def become_command(
     return _execute(channel, arguments, environment)
 
 
-def launch_mount(domain: Path, source: bytes) -> Child:
+def launch_mount(domain: Path, source: bytes, *, read_only: bool = False) -> Child:
     """Fork the child that mounts for everybody, in the namespace that the caller has now, and ends.
 
     It waits for `Child.proceed` before it mounts: the caller enters a namespace of its own first, which
@@ -192,6 +195,7 @@ def launch_mount(domain: Path, source: bytes) -> Child:
     Args:
         domain: Where the view appears.
         source: What it is mounted from, as `view_source` gives it.
+        read_only: Whether the kernel refuses every change.
     """
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -203,7 +207,7 @@ def launch_mount(domain: Path, source: bytes) -> Child:
         ours.close()
         if theirs.recv(2) != b"go":
             os._exit(status)
-        _mount_and_hand_over(Mounts((domain,), (b"0",), domain, source), theirs)
+        _mount_and_hand_over(Mounts((domain,), (b"0",), domain, source, read_only), theirs)
         status = ExitStatus.RESTORED
     except OSError as error:
         _report(theirs, error)
@@ -276,7 +280,7 @@ def _mount_and_hand_over(mounts: Mounts, channel: socket.socket) -> None:
     )
     if os.getuid() == 0:
         options += ",allow_other"
-    flags = MS_NOSUID | MS_NODEV | MS_NOATIME
+    flags = MS_NOSUID | MS_NODEV | MS_NOATIME | (MS_RDONLY if mounts.read_only else 0)
     mount(mounts.source, os.fsencode(place), b"fuse.catfs", flags, options.encode())
     socket.send_fds(channel, [b"mounted"], [connection])
     os.close(connection)

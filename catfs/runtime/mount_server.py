@@ -7,21 +7,16 @@ then be resumed (`mounted`).
 import functools
 import io
 import os
-import signal
-import sys
-import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
 
 import orjson
 import trio
 
 from catfs.commit import UnfinishedCommitError
 from catfs.durable import publish
-from catfs.errors import CatfsError, ExitStatus, FormatError, UsageError, printable
+from catfs.errors import FormatError, UsageError
 from catfs.ledger import RunWriter
 from catfs.overlay.transports import Transport
 from catfs.proof import restore_diff
@@ -62,53 +57,12 @@ class Mounting:
     started: int
 
 
-def serve_in_child(server: "MountServer", writer: int) -> NoReturn:
-    """Become the server of a mount.
-
-    What goes wrong before the mount is there is told to the parent, and later on to the session's file of
-    messages.
-
-    Args:
-        server: The server.
-        writer: Write end of the pipe to the parent, which reads one JSON object from it.
-    """
-    status = ExitStatus.INTERNAL
-    answer = os.fdopen(writer, "wb", buffering=0)
-    try:
-        os.setsid()
-        _leave_terminal()
-        server.run(answer)
-        status = ExitStatus.RESTORED
-    except (CatfsError, OSError) as error:
-        if answer.closed:
-            sys.stderr.write(f"catfs: the server ended: {error}\n")
-        else:
-            with suppress(OSError):
-                status = error.exit_status if isinstance(error, CatfsError) else status
-                problem = {"problem": printable(os.fsencode(str(error))), "exit_status": int(status)}
-                answer.write(orjson.dumps(problem))
-    finally:
-        if sys.exc_info()[0] is not None:  # a defect, which the exit below would swallow
-            traceback.print_exc()
-        os._exit(status)
-
-
 def _keep_messages(folder: Path) -> None:
     """Let what the server says of defects go to a file of the session, since it has no terminal."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     descriptor = os.open(folder / "server.log", flags, 0o600)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-
-
-def _leave_terminal() -> None:
-    """Let go of the caller's terminal; it would otherwise be kept open for as long as the mount lives."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    os.close(null)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.chdir("/")
 
 
 def with_policy(job: Job, leftovers: Leftovers | None) -> Job:

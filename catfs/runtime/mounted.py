@@ -6,23 +6,19 @@ from there, as does a commit without any mount.
 """
 
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import orjson
-
 from catfs.clock import system_clock
 from catfs.commit import Recovery
-from catfs.errors import CatfsError, ExitStatus, MachineError, UsageError
-from catfs.linux import set_parent_death_signal
+from catfs.errors import MachineError, UsageError
 from catfs.records import JOBSPEC_FILE, JobSpec, Leftovers
 from catfs.records.canonical import parse_canonical
+from catfs.runtime.background import start_server, wait_in_foreground
 from catfs.runtime.committed import committed_run
 from catfs.runtime.declaration import DomainDeclaration, declare
-from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, serve_in_child, with_policy
+from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, with_policy
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.request import Job, RunRequest, resolve_request
@@ -53,19 +49,6 @@ class Mounted:
     resumed: int | None = None
     lost_bytes: int = 0
     committed: str | None = None
-
-
-class NotMountedError(CatfsError):
-    """The server of a mount ended before it had mounted.
-
-    Args:
-        message: What it said.
-        status: The exit status that goes with it.
-    """
-
-    def __init__(self, message: str, status: ExitStatus) -> None:
-        super().__init__(message)
-        self.exit_status = status
 
 
 def start_mount(
@@ -110,28 +93,11 @@ def start_mount(
     job = replace(job, spec=replace(job.spec, transport=transport.name))
     started = dead.started if dead is not None else system_clock()
     work = Mounting(workspace, request.argv, request.cwd, started)
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        if foreground:
-            set_parent_death_signal(signal.SIGKILL)
-        serve_in_child(MountServer(job, work, transport, dead is not None), writer)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        said = answer.read()
-    try:
-        facts = orjson.loads(said)
-        problem = facts.get("problem")
-    except orjson.JSONDecodeError:
-        facts, problem = {}, "the server ended before it had mounted"
-    if problem is not None:
-        os.waitpid(pid, 0)
-        raise NotMountedError(problem, ExitStatus(facts.get("exit_status", ExitStatus.INTERNAL)))
-    records = facts["records"] if dead is not None else None
-    on_mounted(Mounted(job, records, facts["lost_bytes"], committed))
+    pid, facts = start_server(MountServer(job, work, transport, dead is not None), foreground=foreground)
+    records = int(str(facts["records"])) if dead is not None else None
+    on_mounted(Mounted(job, records, int(str(facts["lost_bytes"])), committed))
     if foreground:
-        _wait_in_foreground(pid, job.declarations[0].path)
+        wait_in_foreground(pid, job.declarations[0].path)
 
 
 def _workspace_of(request: RunRequest) -> Workspace:
@@ -197,19 +163,6 @@ def read_job(folder: Path) -> Job:
         DomainDeclaration(Path(os.fsdecode(domain)), spec.outputs_of(domain)) for domain in spec.domains
     )
     return Job(spec, declarations, ())
-
-
-def _wait_in_foreground(pid: int, domain: Path) -> None:
-    """Wait until the server has ended; unmount when this process is asked to end."""
-
-    def unmount(number: int, frame: object) -> None:
-        del number, frame
-        with suppress(OSError):
-            detach(os.fsencode(domain))
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, unmount)
-    os.waitpid(pid, 0)
 
 
 def conclude_suspended(

@@ -14,6 +14,9 @@ MOUNT_TABLE = Path("/proc/self/mounts")
 _TYPE = b"fuse.catfs"
 _SOURCE = b"catfs"
 
+MOMENT_SOURCE = b"catfs-moment"
+"""What the view of a moment is mounted from. It belongs to no session."""
+
 
 def catfs_mounts(table: Path = MOUNT_TABLE) -> Iterator[bytes]:
     """Give the mount point of every view.
@@ -58,6 +61,13 @@ def _views(table: Path) -> Iterator[tuple[bytes, bytes]]:
         fields = line.split(b" ")
         if len(fields) > 2 and fields[2] == _TYPE:
             yield _unescaped(fields[0]), _unescaped(fields[1])
+
+
+def is_moment(path: Path) -> bool:
+    """Say whether the view of a moment is mounted at a path."""
+    wanted = os.fsencode(path)
+    found = [source for source, point in _views(MOUNT_TABLE) if point == wanted]
+    return found[-1:] == [MOMENT_SOURCE]  # the last one lies on top
 
 
 def is_mount_point(path: Path) -> bool:

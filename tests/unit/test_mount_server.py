@@ -12,7 +12,8 @@ import pytest
 
 from catfs.errors import ExitStatus, MachineError
 from catfs.overlay.transports import Transport
-from catfs.runtime.mount_server import Mounting, MountServer, serve_in_child
+from catfs.runtime.background import serve_in_child
+from catfs.runtime.mount_server import Mounting, MountServer
 from catfs.runtime.request import Job
 
 Failure = Callable[[io.FileIO], None]
