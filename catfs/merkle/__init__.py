@@ -27,6 +27,7 @@ from catfs.merkle.node_store import LayeredNodes, MemoryNodes, MissingNodeError,
 from catfs.merkle.nodes import EMPTY_DIRECTORY
 from catfs.merkle.pack import PackReader, PackWriter, write_pack
 from catfs.merkle.tree import PathError, Tree
+from catfs.merkle.weak_root import weak_flat_root
 
 __all__ = [
     "EMPTY_DIRECTORY",
@@ -64,5 +65,6 @@ __all__ = [
     "row_ctime",
     "stat_row",
     "update_directory",
+    "weak_flat_root",
     "write_pack",
 ]

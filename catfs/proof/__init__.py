@@ -19,6 +19,7 @@ from catfs.proof.assemble import (
 )
 from catfs.proof.capture import Capture, CaptureError, capture
 from catfs.proof.explain import explain, explain_leftovers
+from catfs.proof.merkle_tree import MerkleTree, TreeDifference
 from catfs.proof.prove import DomainEvidence, Evidence, SplitChanges, Verdict, prove, split_changes
 from catfs.proof.witness import base_manifest, new_nodes, post_manifest
 
@@ -27,8 +28,10 @@ __all__ = [
     "CaptureError",
     "DomainEvidence",
     "Evidence",
+    "MerkleTree",
     "ProofFacts",
     "SplitChanges",
+    "TreeDifference",
     "Verdict",
     "assemble_proof",
     "base_manifest",
