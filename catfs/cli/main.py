@@ -33,6 +33,7 @@ COMMANDS = {
     "blame": "say which process wrote which bytes of a file last",
     "tree": "show the processes of a session or run, and what each read and wrote",
     "audit": "look for suspicious patterns in a write log",
+    "report": "write a run as one page for a browser",
     "proof": "show the proof of a run or of a live session, or prove one path",
     "verify": "check the ledger of runs, without the domain",
     "validate": "check a job specification or a ledger and list everything that is wrong",

@@ -23,8 +23,8 @@ def changed_paths(cwd: Path) -> list[bytes]:
     Raises:
         UsageError: when there is no repository, or git cannot be run.
     """
-    top = _git(cwd, "rev-parse", "--show-toplevel").rstrip(b"\n")
-    said = _git(cwd, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
+    top = git_output(cwd, "rev-parse", "--show-toplevel").rstrip(b"\n")
+    said = git_output(cwd, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames")
     return [os.path.join(top, entry[3:]) for entry in said.split(b"\0") if entry]
 
 
@@ -65,8 +65,16 @@ def _committed(run: RunReader) -> set[bytes]:
     }
 
 
-def _git(cwd: Path, *arguments: str) -> bytes:
-    """Run git, with what it may do on its own turned off, and give what it prints."""
+def git_output(cwd: Path, *arguments: str | bytes) -> bytes:
+    """Run git, with what it may do on its own turned off, and give what it prints.
+
+    Args:
+        cwd: Where.
+        arguments: The command of git and its arguments.
+
+    Raises:
+        UsageError: when git cannot be run, or says that it failed.
+    """
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"]
     try:
         ended = subprocess.run(
@@ -76,5 +84,5 @@ def _git(cwd: Path, *arguments: str) -> bytes:
         raise UsageError(f"git cannot be run: {error}") from error
     if ended.returncode:
         said = ended.stderr.decode(errors="backslashreplace").strip()
-        raise UsageError(f"git {arguments[0]}: {said}", hint="--changed works in a repository of git")
+        raise UsageError(f"git {os.fsdecode(arguments[0])}: {said}", hint="this works in a repository of git")
     return ended.stdout
