@@ -124,8 +124,6 @@ def _proof_fields(proof: Proof) -> dict[str, object]:
                 "view": domain.roots.view_root.hex,
                 "replay": domain.roots.replay_root.hex,
                 "post": domain.roots.post_root.hex,
-                "base_entries": domain.base_entries,
-                "view_entries": domain.view_entries,
                 "declared": domain.declared,
                 "leftovers": domain.leftovers,
             }
