@@ -19,6 +19,7 @@ from catfs.errors import CatfsError, ExitStatus
 
 COMMANDS = {
     "run": "run a command in a copy-on-write view, prove what it left, commit declared outputs",
+    "shell": "run a shell in a copy-on-write view, as a run of its own",
     "mount": "mount a domain's view for everybody, at the domain's own path",
     "umount": "end a mount: commit its declared outputs, or discard everything",
     "commit": "end a mount and commit its declared outputs",
@@ -30,6 +31,7 @@ COMMANDS = {
     "undo": "let a mounted session go back to before a record",
     "log": "print the write log: who changed what, when",
     "export": "write the log in a format that other programs read",
+    "top": "watch who writes where in a live session, and how fast",
     "blame": "say which process wrote which bytes of a file last",
     "tree": "show the processes of a session or run, and what each read and wrote",
     "audit": "look for suspicious patterns in a write log",

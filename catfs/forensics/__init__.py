@@ -10,6 +10,7 @@ from catfs.forensics.findings import RULES, Auditor, Finding, Rule, Severity
 from catfs.forensics.lifetimes import Event, FileKind, FileLife, FileTable
 from catfs.forensics.ownership import OwnedRange, Ownership
 from catfs.forensics.processes import Process, ProcessTable
+from catfs.forensics.rates import Rate, RateMeter
 from catfs.forensics.summary import Group, Grouping, Sum, Summary
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Place",
     "Process",
     "ProcessTable",
+    "Rate",
+    "RateMeter",
     "Rule",
     "Severity",
     "Sum",

@@ -74,17 +74,18 @@ def log_lines(stream: LogStream, what: str) -> Iterator[bytes]:
         raise LogDamageError(what, "the last line is cut off", count, cut_off=True)
 
 
-def log_records(lines: Iterable[bytes], what: str) -> Iterator[Record]:
+def log_records(lines: Iterable[bytes], what: str, first: int = 0) -> Iterator[Record]:
     """Give the records of the lines of a log.
 
     Args:
         lines: What `log_lines` gives.
         what: Name of the file, for people.
+        first: Sequence number of the first of them.
 
     Raises:
         LogDamageError: at the first line that is no record, or whose sequence number is not its place.
     """
-    for place, line in enumerate(lines):
+    for place, line in enumerate(lines, first):
         try:
             record = record_from_dict(orjson.loads(line))
         except orjson.JSONDecodeError as error:

@@ -23,6 +23,10 @@ _PRIVATE = (Path("/tmp"), _SERVICES)  # noqa: S108
 
 _FILE_CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD")
 
+_SESSION_WITH_TERMINAL = ("/usr/bin/env", "setsid", "-c")
+"""Lets a command behind the wall lead a session with the terminal that is its standard input: the leader of
+the wall's own session is the wall."""
+
 _WALL_FAILED = 1
 """Exit status of bubblewrap for everything that goes wrong with it."""
 
@@ -45,19 +49,22 @@ class Confinement:
     workspace: Path
     network: bool = True
 
-    def command(self, arguments: Sequence[str], cwd: Path, report: int) -> list[str]:
+    def command(
+        self, arguments: Sequence[str], cwd: Path, report: int, terminal: str | None = None
+    ) -> list[str]:
         """Give the arguments to execute so that a command runs behind the wall.
 
         Args:
             arguments: The command.
             cwd: Its working directory.
             report: Inheritable descriptor to which the wall says what becomes of the command.
+            terminal: Path of the terminal that the command is to control, its standard input; None for none.
 
         Raises:
             MachineError: when bubblewrap is not installed.
         """
         if not self.on:
-            return list(arguments)
+            return list(arguments) if terminal is None else _controlling(terminal, arguments)
         program = shutil.which("bwrap")
         if program is None:
             raise MachineError(
@@ -89,6 +96,8 @@ class Confinement:
         ):
             wall += ["--tmpfs", str(self.workspace), "--remount-ro", str(self.workspace)]
         wall += ["--chdir", str(cwd), "--"]
+        if terminal is not None:
+            wall += _SESSION_WITH_TERMINAL
         return [*wall, "/bin/sh", "-c", 'exec "$@"', "catfs", *arguments]
 
     def has_failed(self, status: int, report: bytes) -> bool:
@@ -112,3 +121,11 @@ class Confinement:
         if not any(path.is_relative_to(place) for place in _PRIVATE):
             return False
         return not any(path.is_relative_to(place) for place in (*self.domains, *self.allow_write))
+
+
+def _controlling(terminal: str, arguments: Sequence[str]) -> list[str]:
+    """Give the arguments to execute so that a command leads a session with a terminal.
+
+    Whoever leads a session without one gets the first that it opens.
+    """
+    return ["/bin/sh", "-c", ': <"$0"; exec "$@"', terminal, *arguments]

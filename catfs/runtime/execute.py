@@ -13,6 +13,7 @@ from catfs.overlay.transports import Transport
 from catfs.runtime.launch import Child
 from catfs.runtime.serving import serving, wait_for
 from catfs.runtime.streams import Stream, check_kept, copy_stream
+from catfs.runtime.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ async def execute(
     child: Child,
     streams: Sequence[Stream],
     tick: Callable[[], None],
+    terminal: Terminal | None = None,
 ) -> Ended:
     """Serve a view while a launched command runs in it.
 
@@ -49,6 +51,7 @@ async def execute(
         child: The launched command.
         streams: Its output streams.
         tick: Called about ten times a second; what it raises ends the command.
+        terminal: The terminal of the command; None when it has none of its own.
 
     Raises:
         MachineError: when the child could not mount, or what it printed could not be kept.
@@ -65,7 +68,11 @@ async def execute(
     async with serving(view, transport, child, forward, tick) as served, trio.open_nursery() as copiers:
         for stream in streams:
             copiers.start_soon(copy_stream, stream, lost)
+        if terminal is not None:
+            copiers.start_soon(terminal.relay)
         status = await wait_for(child.pid)
+        if terminal is not None:
+            terminal.stop_input()
         await served.wait_for_unmount()
         if served.cut_off:
             copiers.cancel_scope.cancel()

@@ -17,6 +17,54 @@ LOOK_SECONDS = 0.1
 _CHUNK_BYTES = 1 << 18
 
 
+class Tail:
+    """The growing end of the log of a live session.
+
+    Args:
+        live: The session and its log.
+
+    Raises:
+        FormatError: when there is no log.
+        OSError: when it cannot be opened.
+    """
+
+    def __init__(self, live: LiveLog) -> None:
+        self._lock = live.session.folder / "lock"
+        self._name = live.source.name
+        self._count = 0
+        self._rest = b""
+        try:
+            self._descriptor = os.open(live.source.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise FormatError(self._name, "there is no such file") from None
+
+    def close(self) -> None:
+        """Close the log."""
+        os.close(self._descriptor)
+
+    def lives(self) -> bool:
+        """Say whether the session goes on. Asked before a look, all that came before its end is seen."""
+        return is_locked(self._lock)
+
+    def new_records(self) -> Iterator[tuple[bytes, Record]]:
+        """Give every line that was added since the last look, with its record.
+
+        Raises:
+            LogDamageError: when one is no record, or the log was cut back since.
+            OSError: when it cannot be read.
+        """
+        if os.lseek(self._descriptor, 0, os.SEEK_CUR) > os.fstat(self._descriptor).st_size:
+            raise LogDamageError(self._name, "the log was cut back while it was followed", self._count)
+        for line, record in with_records(self._new_lines(), self._name, self._count):
+            self._count += 1
+            yield line, record
+
+    def _new_lines(self) -> Iterator[bytes]:
+        while chunk := os.read(self._descriptor, _CHUNK_BYTES):
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            yield from lines
+
+
 def follow_log(live: LiveLog, at_rest: Callable[[], None]) -> Iterator[tuple[bytes, Record]]:
     """Give every line of the log of a live session with its record, and end with the session.
 
@@ -29,41 +77,14 @@ def follow_log(live: LiveLog, at_rest: Callable[[], None]) -> Iterator[tuple[byt
         FormatError: when there is none.
         OSError: when it cannot be read.
     """
-    return with_records(_lines(live, at_rest), live.source.name)
-
-
-def read_new_lines(descriptor: int, rest: bytearray) -> Iterator[bytes]:
-    """Give the whole lines that were added to a file since the last look.
-
-    Args:
-        descriptor: The file, its offset where the last look ended.
-        rest: What the last look left over: the beginning of a line. It is changed.
-    """
-    while chunk := os.read(descriptor, _CHUNK_BYTES):
-        rest += chunk
-        *lines, last = bytes(rest).split(b"\n")
-        rest[:] = last
-        yield from lines
-
-
-def _lines(live: LiveLog, at_rest: Callable[[], None]) -> Iterator[bytes]:
-    lock = live.session.folder / "lock"
-    count, rest = 0, bytearray()
+    tail = Tail(live)
     try:
-        descriptor = os.open(live.source.path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise FormatError(live.source.name, "there is no such file") from None
-    try:
-        while True:
-            lives = is_locked(lock)  # asked first: what a session wrote before its end is read
-            for line in read_new_lines(descriptor, rest):
-                yield line
-                count += 1
-            if os.lseek(descriptor, 0, os.SEEK_CUR) > os.fstat(descriptor).st_size:
-                raise LogDamageError(live.source.name, "the log was cut back while it was followed", count)
-            if not lives:
-                return
+        lives = True
+        while lives:
+            lives = tail.lives()
+            yield from tail.new_records()
             at_rest()
-            time.sleep(LOOK_SECONDS)
+            if lives:
+                time.sleep(LOOK_SECONDS)
     finally:
-        os.close(descriptor)
+        tail.close()

@@ -110,6 +110,7 @@ def launch_command(
     output: int,
     errors: int,
     report: int | None,
+    given: int | None = None,
 ) -> Child:
     """Fork the child that mounts privately and executes a command.
 
@@ -121,9 +122,12 @@ def launch_command(
         output: Descriptor that becomes its standard output.
         errors: Descriptor that becomes its standard error.
         report: Descriptor that it inherits besides, or None.
+        given: Descriptor that becomes its standard input; None for the caller's.
     """
 
     def become(channel: socket.socket) -> int:
+        if given is not None:
+            os.dup2(given, 0)
         return become_command(channel, arguments, environment, (output, errors), report)
 
     return launch(mounts, cwd, become)

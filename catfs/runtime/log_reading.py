@@ -256,12 +256,13 @@ def first_time(source: LogSource) -> int:
     return 0
 
 
-def with_records(lines: Iterable[bytes], name: str) -> Iterator[tuple[bytes, Record]]:
-    """Give lines of a log, from the first on, each with its record.
+def with_records(lines: Iterable[bytes], name: str, first: int = 0) -> Iterator[tuple[bytes, Record]]:
+    """Give lines of a log, each with its record.
 
     Args:
         lines: The lines, without their newlines.
         name: Name of the log, for people.
+        first: Sequence number of the first of them.
 
     Raises:
         LogDamageError: at the first line that is no record, or not the next one.
@@ -273,7 +274,7 @@ def with_records(lines: Iterable[bytes], name: str) -> Iterator[tuple[bytes, Rec
             current[0] = line
             yield line
 
-    for record in log_records(noted(), name):
+    for record in log_records(noted(), name, first):
         yield current[0], record
 
 

@@ -56,6 +56,7 @@ class RunRequest:
         declared: The job specification that this comes from, as it was given; None for a command line.
         history: Whether every byte that is written is kept, so that every version can be had later.
         flat_manifests: Whether the manifests list every path, instead of naming roots of trees in the store.
+        terminal: Whether the command gets a terminal of its own, joined to the caller's.
     """
 
     arguments: tuple[str, ...]
@@ -78,6 +79,7 @@ class RunRequest:
     declared: Mapping[str, object] | None = None
     history: bool = False
     flat_manifests: bool = False
+    terminal: bool = False
 
     def all_steps(self) -> tuple[StepRequest, ...]:
         """Give the steps; a single command is one."""

@@ -22,14 +22,15 @@ from catfs.records import Stream as StreamFacts
 from catfs.records.run_files import step_file
 from catfs.runtime.confinement import Confinement
 from catfs.runtime.criteria import check_outputs
-from catfs.runtime.execute import execute
-from catfs.runtime.launch import Mounts, launch, launch_command
+from catfs.runtime.execute import Ended, execute
+from catfs.runtime.launch import Child, Mounts, launch, launch_command
 from catfs.runtime.phases import Phases
 from catfs.runtime.pipeline import Pipeline, PlannedStep, StepEnd, execute_pipeline
 from catfs.runtime.request import Job, RunRequest
 from catfs.runtime.session import Session
 from catfs.runtime.step_runner import run_steps
 from catfs.runtime.streams import Stream
+from catfs.runtime.terminal import Terminal
 from catfs.runtime.workspace import Workspace
 
 _REPORT: Final = "wall.json"
@@ -103,28 +104,54 @@ class Work:
 
     def _run_single(self, tick: Callable[[], None]) -> tuple[list[StepEnd], bool]:
         """Run one command: the launched child becomes it."""
-        request, keeps = self.request, self._keeps(0)
-        with self._report() as report:
-            command = self._wall.command(request.all_steps()[0].arguments, request.cwd, report)
-            pipes = [os.pipe() for _ in _STREAMS]
-            try:
-                child = launch_command(
-                    self._mounts(),
-                    command,
-                    self._wall.environment(os.environ),
-                    request.cwd,
-                    pipes[0][1],
-                    pipes[1][1],
-                    report if self._wall.on else None,
-                )
-            finally:
-                for _, writing in pipes:
-                    os.close(writing)
+        if self.request.terminal:
+            return self._run_interactive(tick)
+        pipes = [os.pipe() for _ in _STREAMS]
+        try:
+            child = self._launch((pipes[0][1], pipes[1][1]), None)
+        finally:
+            for _, writing in pipes:
+                os.close(writing)
         streams = [
             Stream(reading, terminal, keep)
-            for (reading, _), terminal, keep in zip(pipes, self.terminals, keeps, strict=True)
+            for (reading, _), terminal, keep in zip(pipes, self.terminals, self._keeps(0), strict=True)
         ]
         ended = trio.run(execute, self.session.view, self.transport, child, streams, tick)
+        return self._end_of_single(ended)
+
+    def _run_interactive(self, tick: Callable[[], None]) -> tuple[list[StepEnd], bool]:
+        """Run one command in a terminal of its own; what that shows is kept as its standard output."""
+        terminal, (shown, unused) = Terminal(), self._keeps(0)
+        unused.touch()
+        try:
+            child = self._launch((terminal.command_end, terminal.command_end), terminal.command_end)
+        finally:
+            terminal.started()
+        streams = [Stream(terminal.output, self.terminals[0], shown)]
+        with terminal.raw():
+            ended = trio.run(execute, self.session.view, self.transport, child, streams, tick, terminal)
+        return self._end_of_single(ended)
+
+    def _launch(self, outputs: tuple[int, int], terminal: int | None) -> Child:
+        """Launch the one command.
+
+        Args:
+            outputs: What becomes its standard output and error.
+            terminal: The terminal that it is to control; None for none.
+        """
+        request, name = self.request, None if terminal is None else os.ttyname(terminal)
+        with self._report() as report:
+            return launch_command(
+                self._mounts(),
+                self._wall.command(request.all_steps()[0].arguments, request.cwd, report, name),
+                self._wall.environment(os.environ),
+                request.cwd,
+                *outputs,
+                report if self._wall.on else None,
+                terminal,
+            )
+
+    def _end_of_single(self, ended: Ended) -> tuple[list[StepEnd], bool]:
         self._check_started()(ended.status, ended.problem)
         return [StepEnd(ended.status, False, ended.started, ended.ended, ())], ended.cut_off
 
