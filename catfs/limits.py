@@ -59,7 +59,7 @@ SMALL_RUNS_MAX = 1 << 16
 they stay taken until the session ends."""
 
 PROCESS_DESCRIPTORS_MAX = 64
-"""Most /proc entries of writing processes that are kept open at once."""
+"""Most writing processes of which /proc entries are kept open at once, two descriptors each."""
 
 FORGETS_PER_SWEEP = 256
 """Nodes that the kernel forgets before the view looks for directories to let go of: few enough that

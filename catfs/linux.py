@@ -70,6 +70,9 @@ _OPENAT2_NUMBER: Final = 437
 """The same on every architecture, as for all calls numbered since Linux 5.1."""
 _RENAMEAT2_NUMBERS: Final = {"x86_64": 316, "aarch64": 276, "riscv64": 276, "loongarch64": 276}
 
+_KCMP_NUMBERS: Final = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272}
+_KCMP_VM: Final = 1
+
 _PR_SET_PDEATHSIG: Final = 1
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -90,6 +93,11 @@ _syscall_openat2 = ctypes.CFUNCTYPE(
 _syscall_renameat2 = ctypes.CFUNCTYPE(
     ctypes.c_long,
     *(ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint),
+    use_errno=True,
+)(("syscall", _LIBC))
+_syscall_kcmp = ctypes.CFUNCTYPE(
+    ctypes.c_long,
+    *(ctypes.c_long, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong),
     use_errno=True,
 )(("syscall", _LIBC))
 
@@ -252,6 +260,25 @@ def syncfs(descriptor: int) -> None:
     """
     while _LIBC.syncfs(descriptor) != 0:
         _raise_unless_interrupted("syncfs")
+
+
+def share_memory(first: int, second: int) -> bool:
+    """Say whether two processes run in one and the same memory (kcmp with KCMP_VM).
+
+    Args:
+        first: Process or thread id.
+        second: Another one.
+
+    Raises:
+        OSError: ESRCH when one is gone, EPERM without the right to look at both, ENOSYS where the kernel
+            or this list of call numbers lacks the call.
+    """
+    number = _KCMP_NUMBERS.get(platform.machine())
+    if number is None:
+        raise OSError(errno.ENOSYS, f"kcmp: no call number known for {platform.machine()}")
+    while (order := int(_syscall_kcmp(number, first, second, _KCMP_VM, 0, 0))) < 0:
+        _raise_unless_interrupted("kcmp")
+    return order == 0
 
 
 def set_parent_death_signal(number: int) -> None:

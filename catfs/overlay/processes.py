@@ -2,8 +2,10 @@
 
 A process keeps its id when it executes another program, and an id is given to another process once
 the first is gone. Both show in /proc/PID/stat: the start time tells processes apart, the addresses
-of code and stack move with every execution. One positioned read of a descriptor that stays open
-tells both.
+of code and stack move with every execution. Reading it takes the kernel longer than most changes take
+us, so a cheaper question comes first: whether the memory that the process had is still in use. It ends
+with the program. Only where somebody else uses the same memory does that say nothing: a process that
+was forked by vfork runs in its parent's until it executes.
 
 A change may come after the process behind it has ended, since a child writes on through what its
 parent opened. What was said of a process while it ran stays true then, and nothing replaces it.
@@ -20,13 +22,18 @@ import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from errno import EINVAL
 from pathlib import Path
 
 from catfs.limits import PROCESS_ANCESTORS_MAX, PROCESS_ARGUMENTS_SECONDS, PROCESS_DESCRIPTORS_MAX
+from catfs.linux import share_memory
 from catfs.overlay.nodes import Actor
 
-_START_TIME, _CODE_START, _STACK_START, _PARENT = 19, 23, 25, 1
+_START_TIME, _CODE_START, _STACK_START, _PARENT, _FLAGS = 19, 23, 25, 1, 6
 """Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""
+
+_NOT_EXECUTED = 0x40
+"""The flag of a process that has not executed anything since it was forked (PF_FORKNOEXEC)."""
 
 _SAID_MAX = 64 * PROCESS_DESCRIPTORS_MAX
 """Most processes remembered after their descriptor was closed; of one forgotten everything is said again."""
@@ -60,6 +67,39 @@ class ProcessFacts:
     uid: int = 0
 
 
+class _Watch:
+    """What is held open of a process.
+
+    Args:
+        stat: Descriptor of its /proc/PID/stat.
+        memory: Descriptor of its /proc/PID/pagemap, which belongs to the memory that the process had when
+            it was opened; None where that would tell nothing.
+    """
+
+    __slots__ = ("memory", "stat")
+
+    def __init__(self, stat: int, memory: int | None) -> None:
+        self.stat = stat
+        self.memory = memory
+
+    def runs_on(self) -> bool:
+        """Say whether the process certainly still runs the program that it ran when this was opened."""
+        if self.memory is None:
+            return False
+        try:
+            # One byte is no whole entry: the kernel refuses that, but only while the memory is in use.
+            os.pread(self.memory, 1, 0)
+        except OSError as error:
+            return error.errno == EINVAL
+        return False
+
+    def close(self) -> None:
+        """Close both."""
+        os.close(self.stat)
+        if self.memory is not None:
+            os.close(self.memory)
+
+
 class Processes:
     """Tells when a process is new or has become another program.
 
@@ -70,13 +110,13 @@ class Processes:
     def __init__(self, proc: str = "/proc") -> None:
         self._proc = proc
         self._own_pid = os.getpid()
-        self._open: OrderedDict[int, int] = OrderedDict()
+        self._open: OrderedDict[int, _Watch] = OrderedDict()
         self._said: OrderedDict[int, _Signature] = OrderedDict()
 
     def close(self) -> None:
         """Close every descriptor."""
         while self._open:
-            os.close(self._open.popitem()[1])
+            self._open.popitem()[1].close()
 
     def news(self, pid: int) -> ProcessFacts | None:
         """Say who a process is, if that was not said before.
@@ -89,13 +129,13 @@ class Processes:
         """
         if pid <= 0:
             return None
-        descriptor = self._open.get(pid)
-        if descriptor is not None:
-            if _signature_of(_stat_fields(descriptor)) == self._said.get(pid):
+        watch = self._open.get(pid)
+        if watch is not None:
+            if watch.runs_on() or _signature_of(_stat_fields(watch.stat)) == self._said.get(pid):
                 self._open.move_to_end(pid)
                 return None
             # Ended, or another program, or its id was given to another process: only a new look tells.
-            os.close(self._open.pop(pid))
+            self._open.pop(pid).close()
         fields = self._look(pid)
         signature = _signature_of(fields)
         said = self._said.get(pid)
@@ -129,18 +169,29 @@ class Processes:
 
     def _look(self, pid: int) -> list[bytes]:
         """Give the fields of a process, and keep its descriptor as long as it lives; none when it is gone."""
-        try:
-            descriptor = os.open(f"{self._proc}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        descriptor = self._open_fact(pid, "stat")
+        if descriptor is None:
             return []
+        # First the memory, then what runs in it: if it executes in between, the memory is no longer in use.
+        watch = _Watch(descriptor, self._open_fact(pid, "pagemap"))
         fields = _stat_fields(descriptor)
         if not fields:
-            os.close(descriptor)
+            watch.close()
             return []
-        self._open[pid] = descriptor
+        if watch.memory is not None and _may_share_memory(pid, fields):
+            os.close(watch.memory)
+            watch.memory = None
+        self._open[pid] = watch
         if len(self._open) > PROCESS_DESCRIPTORS_MAX:
-            os.close(self._open.popitem(last=False)[1])
+            self._open.popitem(last=False)[1].close()
         return fields
+
+    def _open_fact(self, pid: int, name: str) -> int | None:
+        """Open a file of a process; None when it is gone or may not be looked at."""
+        try:
+            return os.open(f"{self._proc}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
 
     def _facts(self, pid: int, fields: list[bytes]) -> ProcessFacts:
         base = Path(self._proc, str(pid))
@@ -165,6 +216,16 @@ def _stat_fields(descriptor: int) -> list[bytes]:
     except OSError:  # ESRCH, or whatever else: the change is made and must be logged
         return []
     return text[text.rfind(b")") + 2 :].split()
+
+
+def _may_share_memory(pid: int, fields: list[bytes]) -> bool:
+    """Say whether a process may run in the memory of its parent, which is only so before it executes."""
+    if not _signature_of(fields) or not int(fields[_FLAGS]) & _NOT_EXECUTED:
+        return False
+    try:
+        return share_memory(pid, int(fields[_PARENT]))
+    except OSError:  # without the right to ask, or without the call
+        return True
 
 
 def _signature_of(fields: list[bytes]) -> _Signature:

@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +164,24 @@ def test_mount_refuses_an_unknown_file_system(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="mount: ") as caught:
         linux.mount(b"none", os.fsencode(tmp_path), b"no-such-file-system", 0)
     assert caught.value.filename2 == os.fsencode(tmp_path)
+
+
+def test_threads_share_memory_and_processes_do_not() -> None:
+    """A thread runs in the memory of its process; a child has its own."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+    try:
+        assert thread.native_id is not None
+        assert linux.share_memory(os.getpid(), thread.native_id)
+        assert not linux.share_memory(os.getpid(), child.pid)
+    finally:
+        done.set()
+        thread.join()
+        child.communicate()
+    with pytest.raises(ProcessLookupError, match="kcmp: "):
+        linux.share_memory(os.getpid(), child.pid)
 
 
 def test_an_interrupted_call_is_repeated(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Processes: who made a change is said once, anew after exec, and never taken back."""
 
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,6 +207,54 @@ def test_a_real_child_is_described_and_again_after_it_executes(processes: Proces
     child.wait()
     child.stdout.close()
     assert processes.news(child.pid) is None
+
+
+_SPAWN = """
+import os, sys
+fifo, = sys.argv[1:]
+os.posix_spawn("/bin/sh", ["sh", "-c", "echo ready; read line"], {},
+    file_actions=[(os.POSIX_SPAWN_OPEN, 1, fifo, os.O_WRONLY, 0)])
+os.wait()
+"""
+"""Starts a shell in the way of vfork; before it executes, it waits for the reader of the fifo."""
+
+
+def test_a_child_in_its_parents_memory_is_described_again_after_it_executes(
+    processes: Processes, tmp_path: Path
+) -> None:
+    """The memory that such a child had before is its parent's, and stays in use after it has left it."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    parent = subprocess.Popen([sys.executable, "-c", _SPAWN, str(fifo)], stdin=subprocess.PIPE)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    while not (found := children.read_text("ascii").split()):
+        os.sched_yield()
+    before = processes.news(int(found[0]))
+    with fifo.open("rb") as stream:
+        assert stream.readline() == b"ready\n"  # so it is a shell by now
+        after = processes.news(int(found[0]))
+        parent.communicate()
+    assert before is not None
+    assert before.argv[1:] == (b"-c", _SPAWN.encode(), os.fsencode(fifo))
+    assert after is not None
+    assert after.argv == (b"sh", b"-c", b"echo ready; read line")
+
+
+def test_a_forked_process_is_described_once(processes: Processes) -> None:
+    """A child that executes nothing has memory of its own, and is not taken for another one."""
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+        os._exit(0)
+    try:
+        first = processes.news(pid)
+        again = [processes.news(pid) for _ in range(3)]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert first is not None
+    assert again == [None, None, None]
+    assert processes.news(pid) is None
 
 
 def test_changes_stand_behind_the_process_that_made_them(processes: Processes, tmp_path: Path) -> None:
