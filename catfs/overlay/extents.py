@@ -46,9 +46,13 @@ class Extents:
 
     def __init__(self, size: int = 0, source: Source = Source.HOLE) -> None:
         self.size = size
-        self._starts = array("q", [0] if size else [])
-        self._sources = array("b", [source] if size else [])
-        self._positions = array("q", [0] if size else [])
+        self._starts = array("q")
+        self._sources = array("b")
+        self._positions = array("q")
+        if size:
+            self._starts.append(0)
+            self._sources.append(source)
+            self._positions.append(0)
         self._stored = size if source is not Source.HOLE else 0
         """Bytes that are not holes: kept beside the ranges, because every stat asks for it."""
 

@@ -195,7 +195,14 @@ class DirectoryLower:
 
     def read(self, origin: Origin, offset: int, length: int) -> bytes:
         """Read from a regular file; fewer bytes than wanted only at its end."""
-        return os.pread(self.descriptor(origin), length, offset)
+        if length < origin.lower_stat.size:
+            return os.pread(self.descriptor(origin), length, offset)
+        # All of it at once: nobody comes back for more, so its descriptor would only push out others.
+        descriptor = self._open_same(origin)
+        try:
+            return os.pread(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
 
     def seek(self, origin: Origin, offset: int, whence: int) -> int:
         """Find the next data or the next hole of a regular file, or its end when there is none."""
@@ -214,12 +221,20 @@ class DirectoryLower:
         """
         descriptor = self._files.get(origin)
         if descriptor is None:
-            descriptor = self._open(origin, os.O_RDONLY)
-            now = lower_stat_of(os.fstat(descriptor))
-            if not now.same_file(origin.lower_stat):
-                os.close(descriptor)
-                raise OSError(ESTALE, "the lower file changed underneath the session", origin.path())
+            descriptor = self._open_same(origin)
             self._files.put(origin, descriptor)
+        return descriptor
+
+    def _open_same(self, origin: Origin) -> int:
+        """Open a regular file and give its descriptor, if it is still the file that was scanned.
+
+        Raises:
+            OSError: ESTALE when it is not.
+        """
+        descriptor = self._open(origin, os.O_RDONLY)
+        if not lower_stat_of(os.fstat(descriptor)).same_file(origin.lower_stat):
+            os.close(descriptor)
+            raise OSError(ESTALE, "the lower file changed underneath the session", origin.path())
         return descriptor
 
     def _open(self, origin: Origin, flags: int) -> int:

@@ -238,15 +238,16 @@ class Namespace(ViewState):
     def _check_new_name(self, directory: Directory, name: bytes) -> None:
         """Refuse a name that may not be made in a directory, whether or not it is taken."""
         check_name_length(name)
-        if name in {b".", b".."} or b"/" in name or b"\0" in name:
+        if b"/" in name or b"\0" in name or name in {b".", b".."}:
             raise error_of(EINVAL, name)
         if directory.nlink == 0:
             raise error_of(ENOENT, name)
         if directory.domain is None and directory.parent is None:
             raise error_of(EPERM, name)  # the directory that joins the domains
-        domain, path = self.place(directory, name)
-        if path == self.domains[domain].reserved:
-            raise error_of(EPERM, name)
+        if name in self.reserved_names:  # so that a path is only made for these few
+            domain, path = self.place(directory, name)
+            if path == self.domains[domain].reserved:
+                raise error_of(EPERM, name)
 
     def _check_reserved(self, node: Node | None, place: Place) -> None:
         """Refuse to move or remove a directory above the reserved name, which would free that name."""

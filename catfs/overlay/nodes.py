@@ -229,9 +229,12 @@ class File(Node):
 
     __slots__ = ("extents", "rewrites", "was_read")
 
-    def __init__(self, ino: int, mode: int, uid: int, gid: int, now: int) -> None:
+    def __init__(
+        self, ino: int, mode: int, uid: int, gid: int, now: int, origin: Origin | None = None
+    ) -> None:
         super().__init__(ino, stat.S_IFREG | (mode & 0o7777), uid, gid, now)
-        self.extents: Extents | None = Extents()
+        self.origin = origin
+        self.extents: Extents | None = Extents() if origin is None else None
         self.was_read = False
         self.rewrites = 0
 
@@ -285,8 +288,7 @@ def node_from_lower(ino: int, origin: Origin) -> Node:
     if kind == stat.S_IFDIR:
         node = Directory(ino, 0, 0, 0, 0)
     elif kind == stat.S_IFREG:
-        node = File(ino, 0, 0, 0, 0)
-        node.extents = None
+        node = File(ino, 0, 0, 0, 0, origin)
     elif kind == stat.S_IFLNK:
         node = Symlink(ino, None, 0, 0, 0)
     else:

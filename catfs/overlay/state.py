@@ -84,6 +84,10 @@ class ViewState:
         durable: bool = False,
     ) -> None:
         self.domains = tuple(domains)
+        self.reserved_names = frozenset(
+            domain.reserved.rpartition(b"/")[2] for domain in domains if domain.reserved is not None
+        )
+        """The last part of each reserved path."""
         self.data = data
         self.trace = trace
         self.clock = clock

@@ -65,8 +65,10 @@ class WriteLog:
         facts = self._processes.news(actor.pid)
         if facts is not None:
             for described in (*reversed(self._processes.ancestors_news(facts)), facts):
-                self._add({"op": "process", "t": now, **self._process_fields(described)})
-        record: dict[str, object] = {"op": op, "t": now}
+                self._add(
+                    {"seq": self.sequence, "op": "process", "t": now, **self._process_fields(described)}
+                )
+        record: dict[str, object] = {"seq": self.sequence, "op": op, "t": now}
         if place.domain:
             record["domain"] = place.domain
         put_bytes(record, "path", place.path)
@@ -80,7 +82,7 @@ class WriteLog:
         self._add(record)
 
     def _add(self, record: dict[str, object]) -> None:
-        line = orjson.dumps({"seq": self.sequence, **record}, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         self.sequence += 1
         self._pending.append(line)
         self._unflushed_bytes += len(line)
