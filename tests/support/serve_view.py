@@ -32,8 +32,9 @@ from catfs.overlay import (
     replay,
 )
 from catfs.overlay.nodes import SESSION_ACTOR, File
-from catfs.overlay.transports import DevfuseTransport, Pyfuse3Transport
+from catfs.overlay.transports import DevfuseTransport
 from catfs.overlay.transports.devfuse import Notifier
+from catfs.overlay.transports.pyfuse3 import Pyfuse3Transport
 from catfs.proof.capture import capture
 from catfs.records.log_lines import log_lines, log_records
 from catfs.runtime.launch import enter_private_namespace, launch_mount

@@ -1,7 +1,9 @@
-"""The ways a view can be served to the kernel, behind one interface."""
+"""The ways a view can be served to the kernel, behind one interface.
+
+`pyfuse3` is not re-exported: whoever serves by it imports its module, and nobody else waits for that.
+"""
 
 from catfs.overlay.transports.base import Transport
 from catfs.overlay.transports.devfuse import DevfuseTransport
-from catfs.overlay.transports.pyfuse3 import Pyfuse3Transport
 
-__all__ = ["DevfuseTransport", "Pyfuse3Transport", "Transport"]
+__all__ = ["DevfuseTransport", "Transport"]
