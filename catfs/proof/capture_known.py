@@ -87,6 +87,11 @@ class KnownBase:
         self.close()
 
     @property
+    def read(self) -> int:
+        """When the reading that made the index began, in ns since 1970."""
+        return self._index.facts.started
+
+    @property
     def files(self) -> int:
         """Number of regular files, as of the index."""
         return self._index.facts.files

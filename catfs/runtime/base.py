@@ -24,8 +24,9 @@ from catfs.proof.capture_nodes import StoredNodes
 from catfs.records import BaseKind, BaseNote, Entry, Kind
 from catfs.store import LocalStore
 
-Used = Callable[[int], Iterable[bytes]]
-"""Told the index of a domain; gives the paths in it that a session read or touched."""
+Used = Callable[[int, int], Iterable[bytes] | None]
+"""Told the index of a domain, and when it was last read whole; gives the paths at which the base of a session
+must be true again: what it read or touched, and what was committed since. None when they cannot be told."""
 
 
 class UnreadableDomainError(UsageError):

@@ -132,10 +132,12 @@ class BaseReader:
         if sum(known.files for known in self._known) <= SMALL_DOMAIN_FILES:
             return self.finish()
         try:
-            return [self._refreshed(index, known, used) for index, known in enumerate(self._known)]
+            known = [self._refreshed(index, known, used) for index, known in enumerate(self._known)]
         except (CaptureError, MissingNodeError, FormatError):
             # Somebody changes it, or its nodes are gone: only reading all of it helps.
             return self.finish()
+        bases = [base for base in known if base is not None]
+        return bases if len(bases) == len(known) else self.finish()
 
     def stop(self) -> None:
         """End the helper, whatever it is doing, and close what was opened."""
@@ -159,8 +161,11 @@ class BaseReader:
             found.append(self._stack.enter_context(known))
         return found
 
-    def _refreshed(self, index: int, known: KnownBase, used: Used) -> Base:
-        fresh = known.refreshed(self._places.roots[index], used(index))
+    def _refreshed(self, index: int, known: KnownBase, used: Used) -> Base | None:
+        paths = used(index, known.read)
+        if paths is None:
+            return None
+        fresh = known.refreshed(self._places.roots[index], paths)
         return Base(
             nodes=fresh.tree.nodes,
             fresh=fresh.fresh,

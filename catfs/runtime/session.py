@@ -54,6 +54,7 @@ from catfs.runtime.mending import (
 )
 from catfs.runtime.moments import record_of
 from catfs.runtime.originals import Originals, collides
+from catfs.runtime.since import committed_since
 from catfs.runtime.workspace import FOLDER, Workspace
 
 
@@ -129,6 +130,7 @@ class Session:
         self.identity = identity
         self.declarations = tuple(declarations)
         self.folder = workspace.sessions / identity
+        self._runs = workspace.runs
         self._keep = resumed
         self._kind = kind
         self._rebase = rebase
@@ -275,7 +277,13 @@ class Session:
             MachineError: when the base cannot be read for another reason.
             OSError: when something cannot be looked at.
         """
-        return self.base.current(lambda index: self._originals.used(self.view, index))
+        return self.base.current(self._used)
+
+    def _used(self, index: int, since: int) -> set[bytes] | None:
+        """Give the paths at which a base that was read at a time must be true again."""
+        domain = os.fsencode(self.declarations[index].path)
+        committed = committed_since(self._runs, domain, since)
+        return None if committed is None else committed | self._originals.used(self.view, index)
 
     def states(self) -> list[DomainState]:
         """Fold the view and the log, compare both with the base, and check the base again.

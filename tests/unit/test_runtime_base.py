@@ -63,8 +63,9 @@ def _tree_of(base: Base) -> Tree:
 
 
 def _using(*paths: bytes) -> Used:
-    def used(index: int) -> Iterable[bytes]:
+    def used(index: int, since: int) -> Iterable[bytes]:
         assert index == 0
+        assert since > 0
         return paths
 
     return used
@@ -158,6 +159,18 @@ def test_a_known_base_is_true_where_it_was_used(large: _Place) -> None:
         assert entry is not None
         assert entry.digest == Digest.of(b"new")
         assert _tree_of(base).entry(b"sub/c") == before.entry(b"sub/c")
+
+
+def test_where_it_cannot_be_told_what_changed_all_is_read(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A known base that nobody can vouch for is not used."""
+    monkeypatch.setattr(base_reader, "SMALL_DOMAIN_FILES", 0)
+    place.settle()
+    with place.places() as places:
+        reader = BaseReader(places)
+        assert reader.current(lambda _index, _since: None)[0].note.kind is BaseKind.FULL
+        reader.stop()
 
 
 def test_a_finished_reading_is_better_than_a_known_base(
