@@ -38,6 +38,10 @@ of its view, so they never go stale on their own; libfuse has no value for `for 
 JSON_BYTES_MAX = 1 << 30
 """Largest JSON file that is read back, in bytes: a manifest of several million entries."""
 
+LARGE_DIRECTORY_BYTES = 1 << 20
+"""Size of a lower directory, as stat tells it, from which on its entries are looked up one by one until it is
+listed: about 20,000 names on ext4, which take a tenth of a second to scan."""
+
 LOWER_DESCRIPTORS_MAX = 256
 """Most descriptors of lower directories, and of lower files, that one session keeps open at once:
 both together stay below the usual soft limit of 1,024 for a process."""
@@ -64,6 +68,10 @@ PROCESS_DESCRIPTORS_MAX = 64
 FORGETS_PER_SWEEP = 256
 """Nodes that the kernel forgets before the view looks for directories to let go of: few enough that
 little memory waits, many enough that looking costs next to nothing per node."""
+
+LISTED_NODES_MAX = 200_000
+"""Nodes of a view from which on a listing gives names alone, and lets go of what it loaded for that. The
+kernel then holds on to nothing that it did not look up, and a walk through a large domain costs 200 MB."""
 
 PROCESS_ARGUMENTS_SECONDS = 0.05
 """Longest wait for the arguments of a process, in seconds. Reading them takes microseconds, unless the

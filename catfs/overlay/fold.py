@@ -127,9 +127,10 @@ class _Fold:
                 continue
             key = (node.origin.lower_stat.dev, node.origin.lower_stat.ino)
             for path in self._hard_links.get(key, ()):
-                directory = self._view.find_lower_directory(self._domain, path.split(b"/")[:-1])
+                *above, name = path.split(b"/")
+                directory = self._view.find_lower_directory(self._domain, above)
                 if directory is not None:
-                    self._view.entries(directory)
+                    self._view.entries(directory).get(name)
             self._view.touch_node(node)
 
     def _entry(self, directory: Directory, name: bytes) -> Entry | None:

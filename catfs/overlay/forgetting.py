@@ -5,7 +5,8 @@ once all entries of a loaded directory are of that kind, the directory lets go o
 costs a walk over the entries; therefore it is done once for many forgotten nodes.
 """
 
-from catfs.limits import FORGETS_PER_SWEEP
+from catfs.limits import FORGETS_PER_SWEEP, LISTED_NODES_MAX
+from catfs.overlay.lazy_entries import LazyEntries
 from catfs.overlay.nodes import Directory, Node
 from catfs.overlay.state import ViewState
 
@@ -23,6 +24,12 @@ class Forgetting(ViewState):
             self.idle.add(parent)
         self.forgets_until_sweep -= 1
         if self.forgets_until_sweep <= 0:
+            self.sweep()
+
+    def listed(self, directory: Directory) -> None:
+        """Let go of what was loaded for a listing that has come to its end, where there is a lot of it."""
+        if len(self.nodes) > LISTED_NODES_MAX:
+            self.idle.add(directory)
             self.sweep()
 
     def sweep(self) -> None:
@@ -49,16 +56,17 @@ class Forgetting(ViewState):
         """
         if directory.entries is None or directory.origin is None or directory.touched or directory.opens:
             return 0, False
-        for looked, node in enumerate(directory.entries.values(), 1):
+        entries = directory.entries
+        known = entries.known if isinstance(entries, LazyEntries) else entries
+        for looked, node in enumerate(known.values(), 1):
             if self._is_needed(node):
                 return looked, False
-        for name, node in directory.entries.items():
+        for name, node in known.items():
             node.drop_link(directory, name)
             if node.parent is None and node.origin not in self.used:
                 del self.nodes[node.ino]
-        looked = len(directory.entries)
         directory.entries = None
-        return looked, True
+        return len(known), True
 
     def _is_needed(self, node: Node) -> bool:
         """Say whether a node is more than what the lower would give again.

@@ -29,6 +29,10 @@ class Lower(Protocol):
         """Give the names of a directory with their attributes, in any order, `.` and `..` left out."""
         ...
 
+    def find(self, directory: Origin, name: bytes) -> LowerStat | None:
+        """Give the attributes of one name as a scan of its directory would; None when it would not."""
+        ...
+
     def stat(self, origin: Origin) -> LowerStat | None:
         """Give the attributes as they are now, or None when the name is gone."""
         ...
@@ -166,6 +170,11 @@ class DirectoryLower:
                 if (lower_stat.dev, lower_stat.ino) not in self._hidden:
                     found.append((os.fsencode(entry.name), lower_stat))
         return found
+
+    def find(self, directory: Origin, name: bytes) -> LowerStat | None:
+        """Give the attributes of one name in a directory, or None when it is not there, or hidden."""
+        found = self.stat(Origin(directory, name, directory.lower_stat, directory.domain))
+        return None if found is None or (found.dev, found.ino) in self._hidden else found
 
     def stat(self, origin: Origin) -> LowerStat | None:
         """Give the attributes as they are now, or None when the name is gone."""

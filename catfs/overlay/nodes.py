@@ -6,6 +6,7 @@ A node knows what it is in the view (its attributes) and, if it exists below, wh
 
 import os
 import stat
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -205,7 +206,7 @@ class Directory(Node):
     def __init__(self, ino: int, mode: int, uid: int, gid: int, now: int) -> None:
         super().__init__(ino, stat.S_IFDIR | (mode & 0o7777), uid, gid, now)
         self.nlink = 2
-        self.entries: dict[bytes, Node] | None = None
+        self.entries: MutableMapping[bytes, Node] | None = None
         self.touched: set[bytes] = set()
         self.domain: int | None = None
         """Index of the domain whose root this is; None for every other directory."""

@@ -4,13 +4,15 @@ Everything here is synchronous and needs no lock: one thread owns a view.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from errno import EINVAL, ENAMETOOLONG, ENOTDIR, ESTALE
+from functools import partial
 
 from catfs.clock import Clock, system_clock
-from catfs.limits import FORGETS_PER_SWEEP, FRESH_INODE_FIRST, NAME_BYTES_MAX
+from catfs.limits import FORGETS_PER_SWEEP, FRESH_INODE_FIRST, LARGE_DIRECTORY_BYTES, NAME_BYTES_MAX
 from catfs.overlay.data_file import DataFile
+from catfs.overlay.lazy_entries import LazyEntries
 from catfs.overlay.lower import Lower
 from catfs.overlay.nodes import (
     SESSION_ACTOR,
@@ -165,24 +167,48 @@ class ViewState:
             raise error_of(ENOTDIR)
         return node
 
-    def entries(self, directory: Directory) -> dict[bytes, Node]:
+    def entries(self, directory: Directory) -> MutableMapping[bytes, Node]:
         """Give the entries of a directory, loading them from the lower at first use."""
         if directory.entries is None:
             directory.entries = self._load(directory)
         return directory.entries
 
-    def _load(self, directory: Directory) -> dict[bytes, Node]:
+    def _load(self, directory: Directory) -> MutableMapping[bytes, Node]:
         origin = directory.origin
-        entries: dict[bytes, Node] = {}
         if origin is None:
-            return entries
+            return {}
+        if origin.lower_stat.size >= LARGE_DIRECTORY_BYTES:
+            return self._lazy_entries(directory, origin)
+        entries: dict[bytes, Node] = {}
         for name, lower_stat in self.domains[origin.domain].lower.scan(origin):
-            node = self._node_of_lower(Origin(origin, name, lower_stat, origin.domain))
-            node.add_link(directory, name)
-            entries[name] = node
-            if node in self.changed_links:
-                self.touch(directory, name)
+            entries[name] = self._adopt(directory, origin, name, lower_stat)
+            self._settle(directory, name, entries[name])
         return entries
+
+    def _lazy_entries(self, directory: Directory, origin: Origin) -> LazyEntries:
+        """Give the entries of a large directory, of which none is loaded yet."""
+        lower = self.domains[origin.domain].lower
+
+        def find(name: bytes) -> Node | None:
+            lower_stat = lower.find(origin, name)
+            return None if lower_stat is None else self._adopt(directory, origin, name, lower_stat)
+
+        def scan() -> Iterator[tuple[bytes, Callable[[], Node]]]:
+            for name, lower_stat in lower.scan(origin):
+                yield name, partial(self._adopt, directory, origin, name, lower_stat)
+
+        return LazyEntries(find, scan, partial(self._settle, directory))
+
+    def _adopt(self, directory: Directory, origin: Origin, name: bytes, lower_stat: LowerStat) -> Node:
+        """Give the node of a name of the lower, linked to its directory."""
+        node = self._node_of_lower(Origin(origin, name, lower_stat, origin.domain))
+        node.add_link(directory, name)
+        return node
+
+    def _settle(self, directory: Directory, name: bytes, node: Node) -> None:
+        """Touch a name that was loaded, if it is a further one of a file that was changed already."""
+        if node in self.changed_links:
+            self.touch(directory, name)
 
     def _node_of_lower(self, origin: Origin) -> Node:
         """Give the node for a lower file: the known one for a further hard link, else a new one."""

@@ -104,6 +104,10 @@ class PastLower:
         prefix = path + b"/" if path else b""
         return [(name, self._stat(prefix + name, entry)) for name, entry in self._tree.directory(path)]
 
+    def find(self, directory: Origin, name: bytes) -> LowerStat | None:
+        """Give the attributes of a name in a directory, or None."""
+        return self.stat(Origin(directory, name, directory.lower_stat, directory.domain))
+
     def stat(self, origin: Origin) -> LowerStat | None:
         """Give the attributes of a name, or None."""
         path = origin.path()

@@ -7,7 +7,7 @@ remembered is packed, so that a walk through a domain of a million files does no
 
 import struct
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 from catfs.overlay import DirectoryLower
@@ -15,6 +15,11 @@ from catfs.overlay.nodes import LowerStat, Origin
 
 _LEVEL = 1
 """Effort of compression: the columns of a directory are much alike, so the least is enough."""
+
+
+_UNSIGNED_COLUMNS = 9
+"""Columns before those of times, which are signed."""
+_UNSIGNED, _SIGNED = struct.Struct("=Q"), struct.Struct("=q")
 
 
 class SeenLower:
@@ -28,6 +33,10 @@ class SeenLower:
         self._lower = lower
         self._root = lower.root()
         self._scans: dict[bytes, bytes] = {}
+        self._finds: dict[bytes, dict[bytes, LowerStat | None]] = {}
+        """Path of a directory to the names that were asked for one by one; None where there was nothing."""
+        self._last_scan: tuple[bytes, ScanReader] | None = None
+        """The scan of the directory in which a name was looked for last."""
 
     def root(self) -> LowerStat:
         """Give the attributes that the domain's directory had at first."""
@@ -40,8 +49,24 @@ class SeenLower:
         if packed is not None:
             return unpack_scan(packed)
         found = self._lower.scan(origin)
+        if path in self._finds:
+            found = _as_found(found, self._finds[path])
         self._scans[path] = pack_scan(found)
         return found
+
+    def find(self, directory: Origin, name: bytes) -> LowerStat | None:
+        """Give the attributes that a name in a directory had when it was asked for first, or scanned."""
+        path = directory.path()
+        finds = self._finds.setdefault(path, {})
+        if name not in finds:
+            packed = self._scans.get(path)
+            if packed is None:
+                finds[name] = self._lower.find(directory, name)
+            else:
+                if self._last_scan is None or self._last_scan[0] != path:
+                    self._last_scan = path, ScanReader(packed)
+                finds[name] = self._last_scan[1].find(name)
+        return finds[name]
 
     def appeared(self, directory: Origin | None, names: Collection[bytes]) -> list[bytes]:
         """Give the paths of those names that were not in a directory at first and are there now, sorted.
@@ -50,12 +75,17 @@ class SeenLower:
             directory: A directory of the lower; None for one that never was there, which holds nothing.
             names: The names to look for.
         """
-        if directory is None or directory.path() not in self._scans:
+        if directory is None:
             return []
-        scanned = {name for name, _ in unpack_scan(self._scans[directory.path()])}
+        path = directory.path()
+        finds, packed = self._finds.get(path, {}), self._scans.get(path)
+        if packed is not None:
+            missing = set(names) - {name for name, _ in unpack_scan(packed)}
+        else:
+            missing = {name for name in names if name in finds and finds[name] is None}
         return [
             b"/".join((*directory.names(), name))
-            for name in sorted(set(names) - scanned)
+            for name in sorted(missing)
             if self._is_there(directory, name)
         ]
 
@@ -92,6 +122,50 @@ def pack_scan(found: Sequence[tuple[bytes, LowerStat]]) -> bytes:
     return zlib.compress(b"%d/%b/%b" % (len(found), columns, b"/".join(names)), _LEVEL)
 
 
+class ScanReader:
+    """Looks for single names in what was packed.
+
+    Args:
+        packed: A scan.
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        number, _, rest = zlib.decompress(packed).partition(b"/")
+        self._count = int(number)
+        self._rest = rest
+        self._names_at = _columns(self._count).size + 1
+
+    def find(self, name: bytes) -> LowerStat | None:
+        """Give the attributes of a name; None when it is not among them."""
+        rest, start = self._rest, self._names_at
+        at = start - 1
+        while (at := rest.find(b"/" + name, at)) >= 0:
+            end = at + 1 + len(name)
+            if end == len(rest) or rest[end : end + 1] == b"/":
+                place = rest.count(b"/", start, at + 1)
+                return LowerStat(*(self._value(column, place) for column in range(len(LowerStat._fields))))
+            at = end
+        return None
+
+    def _value(self, column: int, place: int) -> int:
+        kind = _UNSIGNED if column < _UNSIGNED_COLUMNS else _SIGNED
+        value: int = kind.unpack_from(self._rest, (column * self._count + place) * kind.size)[0]
+        return value
+
+
+def _as_found(
+    found: Sequence[tuple[bytes, LowerStat]], finds: Mapping[bytes, LowerStat | None]
+) -> list[tuple[bytes, LowerStat]]:
+    """Give what a scan found, but for names that were asked for before: those are what they were then."""
+    now = dict(found)
+    for name, first in finds.items():
+        if first is None:
+            now.pop(name, None)
+        else:
+            now[name] = first
+    return list(now.items())
+
+
 def unpack_scan(packed: bytes) -> list[tuple[bytes, LowerStat]]:
     """Give back what was packed, in the same order."""
     number, _, rest = zlib.decompress(packed).partition(b"/")
@@ -107,4 +181,5 @@ def unpack_scan(packed: bytes) -> list[tuple[bytes, LowerStat]]:
 
 def _columns(count: int) -> struct.Struct:
     """Give the layout of the attributes of so many names, one column after the other; times are signed."""
-    return struct.Struct(f"={9 * count}Q{3 * count}q")
+    signed = len(LowerStat._fields) - _UNSIGNED_COLUMNS
+    return struct.Struct(f"={_UNSIGNED_COLUMNS * count}Q{signed * count}q")

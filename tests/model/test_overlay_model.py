@@ -12,13 +12,24 @@ import tempfile
 from pathlib import Path
 
 import orjson
+import pytest
 from hypothesis import Phase, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE
 from catfs.merkle import MemoryNodes, Tree
-from catfs.overlay import ContentDigests, DirectoryLower, HardLinks, Lower, Processes, View, WriteLog, fold
+from catfs.overlay import (
+    ContentDigests,
+    DirectoryLower,
+    HardLinks,
+    Lower,
+    Processes,
+    View,
+    WriteLog,
+    fold,
+    state,
+)
 from catfs.overlay.attributes import AttributeChanges
 from catfs.proof.capture import capture
 from catfs.records.write_record import ProcessRecord, WriteRecord
@@ -406,6 +417,20 @@ class MemoryOverlayMachine(OverlayMachine):
         """A lower in memory needs no closing."""
 
 
+class LargeOverlayMachine(MemoryOverlayMachine):
+    """The same again, with every directory so large that its names are looked up one by one."""
+
+    def prepare_lower(self) -> None:
+        """Make the lower, and let its directories be large."""
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(state, "LARGE_DIRECTORY_BYTES", 0)
+        super().prepare_lower()
+
+    def close_lower(self) -> None:
+        """Let directories be as large as they are."""
+        self._patch.undo()
+
+
 _SETTINGS = settings(
     max_examples=30,
     stateful_step_count=30,
@@ -418,3 +443,5 @@ TestViewOverDirectory = OverlayMachine.TestCase
 TestViewOverDirectory.settings = _SETTINGS
 TestViewOverMemory = MemoryOverlayMachine.TestCase
 TestViewOverMemory.settings = _SETTINGS
+TestViewOverLargeDirectories = LargeOverlayMachine.TestCase
+TestViewOverLargeDirectories.settings = _SETTINGS

@@ -148,6 +148,11 @@ class MemoryLower:
             raise OSError(ENOTDIR, os.strerror(ENOTDIR))
         return [(name, child.lower_stat()) for name, child in found.children.items()]
 
+    def find(self, directory: Origin, name: bytes) -> LowerStat | None:
+        """Give the attributes of a name in a directory."""
+        self.calls["find"] += 1
+        return self.stat(Origin(directory, name, directory.lower_stat, directory.domain))
+
     def stat(self, origin: Origin) -> LowerStat | None:
         """Give the attributes as they are now, or None when the name is gone."""
         self.calls["stat"] += 1

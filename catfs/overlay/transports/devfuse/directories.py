@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from catfs.limits import LISTED_NODES_MAX
 from catfs.overlay.nodes import Actor, Directory, Node
 from catfs.overlay.transports.devfuse.listing import Listing
 from catfs.overlay.transports.devfuse.packing import entry_of
@@ -21,31 +22,38 @@ class DirectoryRequests(Requests):
         """READDIR: names only."""
         _, position, size, _, _, _, _ = READ_IN.unpack_from(body)
         parts: list[bytes] = []
-        for after, name, node in self._stream(self.view.directory(nodeid), position):
+        directory = self.view.directory(nodeid)
+        for after, name, node in self._stream(directory, position):
             length = len(name)
             part = _pack_name(node.ino, after, length, node.mode >> 12) + name + _PADDING[length & 7]
             size -= len(part)
             if size < 0:
                 break
             parts.append(part)
+        if not parts:
+            self.view.listed(directory)
         return b"".join(parts)
 
     def readdirplus(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """READDIRPLUS: names with their nodes, which the kernel then need not look up."""
         _, position, size, _, _, _, _ = READ_IN.unpack_from(body)
         parts: list[bytes] = []
-        for after, name, node in self._stream(self.view.directory(nodeid), position):
+        directory = self.view.directory(nodeid)
+        names_alone = len(self.view.nodes) > LISTED_NODES_MAX
+        for after, name, node in self._stream(directory, position):
             length = len(name)
             part = _pack_name(node.ino, after, length, node.mode >> 12) + name + _PADDING[length & 7]
             size -= len(part) + ENTRY_OUT.size
             if size < 0:
                 break
-            if name in {b".", b".."}:
+            if names_alone or name in {b".", b".."}:
                 parts.append(_NO_ENTRY)
             else:
                 node.lookups += 1
                 parts.append(entry_of(node))
             parts.append(part)
+        if not parts:
+            self.view.listed(directory)
         return b"".join(parts)
 
     def _stream(self, directory: Directory, position: int) -> Iterator[tuple[int, bytes, Node]]:
