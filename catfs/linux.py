@@ -49,6 +49,7 @@ MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 1 << 18
 """mount: neither give mount events nor take them."""
 
+MNT_FORCE: Final = 1
 MNT_DETACH: Final = 0x2
 """umount2: out of sight now, gone when nobody uses it."""
 UMOUNT_NOFOLLOW: Final = 0x8

@@ -15,8 +15,9 @@ from catfs.runtime.workspace import Workspace
 
 _EPILOG = """\
 Without --fix nothing is changed. With it, interrupted commits are finished or undone, and dead sessions, dead
-mounts and incomplete runs are removed; what is lost by that is said first. A suspended session, which is a
-mount whose server ended, is no waste: `catfs mount` goes on with it, `catfs umount --discard` drops it.
+mounts and incomplete runs are removed; what is lost by that is said first. A mount whose server hangs is cut
+off from it, so that whoever waits gets an error; its session can be mounted again. A suspended session, which
+is a mount whose server ended, is no waste: `catfs mount` goes on with it, `catfs umount --discard` drops it.
 
 Sessions, commits and runs are those of the workspace at or above the working directory, mounts those at or
 below it.

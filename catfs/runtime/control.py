@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 import trio
 
-from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError, printable
+from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError, UsageError, printable, reason_of
 
 _NAME = "control"
 _STRANGER_SECONDS = 1.0
@@ -79,7 +79,7 @@ async def _converse(connection: trio.socket.SocketType, answer: Answerer) -> Non
             except CatfsError as error:
                 reply = _refusal(error)
             except OSError as error:
-                reply = _refusal(MachineError(str(error)))
+                reply = _refusal(MachineError(reason_of(error)))
         try:
             await stream.send_all(orjson.dumps(reply) + b"\n")
         except (trio.BrokenResourceError, trio.ClosedResourceError):

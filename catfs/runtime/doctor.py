@@ -22,7 +22,7 @@ from catfs.commit import Outcome, Recovery, list_decided, list_journals
 from catfs.errors import CatfsError, FormatError, UsageError, printable, reason_of
 from catfs.ledger import RunFolder, list_runs
 from catfs.runtime.locks import is_locked
-from catfs.runtime.mounts import MOUNT_TABLE, catfs_mounts, detach, workspace_of_view
+from catfs.runtime.mounts import MOUNT_TABLE, abort, catfs_mounts, detach, workspace_of_view
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
@@ -164,9 +164,12 @@ def find_dead_mounts(
         answer = _answers(point)
         if answer is None:
             sentence = f"the view mounted at {name} does not answer; its server may hang"
-            if point in servers:
-                sentence += f": `kill -9 {servers[point]}` releases whoever waits, `catfs mount` goes on then"
-            findings.append(Finding(Trouble.SILENT_MOUNT, name, sentence, "", None))
+            if point not in servers:
+                findings.append(Finding(Trouble.SILENT_MOUNT, name, sentence, "", None))
+                continue
+            sentence += f": `kill -9 {servers[point]}` releases whoever waits, `catfs mount` goes on then"
+            lost = "what programs are just doing in it; what they have written stays in the session"
+            findings.append(Finding(Trouble.SILENT_MOUNT, name, sentence, lost, partial(_abort, point)))
         elif not answer and point not in servers:
             sentence = f"the view mounted at {name} has no server any more and hides what is below"
             findings.append(Finding(Trouble.DEAD_MOUNT, name, sentence, "", partial(_unmount, point)))
@@ -305,6 +308,11 @@ def _remove_run(run: RunFolder) -> str:
 def _unmount(point: bytes) -> str:
     detach(point)
     return "it is unmounted"
+
+
+def _abort(point: bytes) -> str:
+    abort(point)
+    return "its connection is aborted and it is unmounted: whoever waited for it got an error"
 
 
 def _answers(point: bytes) -> bool | None:

@@ -5,10 +5,10 @@ A mount whose server died answers no stat, so the kernel's table is asked and no
 
 import os
 from collections.abc import Iterator
-from errno import EINVAL
+from errno import EBUSY, EINVAL
 from pathlib import Path
 
-from catfs.linux import MNT_DETACH, umount2
+from catfs.linux import MNT_DETACH, MNT_FORCE, umount2
 
 MOUNT_TABLE = Path("/proc/self/mounts")
 _TYPE = b"fuse.catfs"
@@ -86,6 +86,22 @@ def detach(point: bytes) -> None:
     except OSError as error:
         if error.errno != EINVAL:
             raise
+
+
+def abort(point: bytes) -> None:
+    """End the connection of a view whose server hangs, and take the mount away.
+
+    Whoever waits for the server gets an error, and the server, should it go on, finds that it serves nobody.
+
+    Raises:
+        OSError: EPERM when that is not permitted.
+    """
+    try:
+        umount2(point, MNT_FORCE)
+    except OSError as error:
+        if error.errno not in {EBUSY, EINVAL}:
+            raise
+    detach(point)
 
 
 def detach_inherited_views() -> None:

@@ -209,7 +209,7 @@ def test_network_cannot_be_kept_from_an_unconfined_run(project: Project) -> None
     assert "confined" in result.stderr
 
 
-def _ask_as(user: int, session: Path) -> bytes:
+def ask_as(user: int, session: Path) -> bytes:
     """Ask a session for its status as another user."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -236,14 +236,15 @@ def test_control_socket_answers_no_other_user(mount: Mount) -> None:
     """Even when the folders and the socket were opened to everybody, somebody else is refused."""
     open_to_everybody(mount.session)
     (mount.session / "control").chmod(0o777)
-    answers = [_ask_as(user, mount.session) for user in (0, 65534)]
+    answers = [ask_as(user, mount.session) for user in (0, 65534)]
     assert b"new_bytes" in answers[0]
     assert b"belongs to somebody else" in answers[1]
     assert b"new_bytes" not in answers[1]
 
 
-def test_callers_of_a_hung_server_are_released_and_nothing_is_lost(mount: Mount) -> None:
-    """The doctor says who hangs and what ends it; killing it releases the caller; the session goes on."""
+@pytest.mark.parametrize("remedy", ["kill", "doctor --fix"])
+def test_callers_of_a_hung_server_are_released_and_nothing_is_lost(mount: Mount, remedy: str) -> None:
+    """The doctor says who hangs; killing or cutting it off releases the caller; the session goes on."""
     (mount.domain / "out").write_text("written\n")
     server = mount.server()
     os.kill(server, signal.SIGSTOP)
@@ -254,13 +255,20 @@ def test_callers_of_a_hung_server_are_released_and_nothing_is_lost(mount: Mount)
         assert "does not answer" in report.stdout.decode()
         assert f"kill -9 {server}" in report.stdout.decode()
         assert caller.poll() is None
-        kill_hard(server)
+        if remedy == "kill":
+            kill_hard(server)
+        else:
+            treated = run_catfs(["doctor", "--fix"], mount.root).stdout.decode()
+            assert "its connection is aborted" in treated
         _, said = caller.communicate(timeout=TIMEOUT_SECONDS)
     finally:
         caller.kill()
         caller.wait()
     assert any(os.strerror(code).encode() in said for code in (errno.ENOTCONN, errno.ECONNABORTED)), said
-    assert run_catfs(["mount", "domain"], mount.root).status == 0
+    if remedy != "kill":  # it finds that it serves nobody, and leaves the session in good order
+        os.kill(server, signal.SIGCONT)
+    resumed = run_catfs(["mount", "domain"], mount.root)
+    assert resumed.status == 0, resumed.stderr
     assert (mount.domain / "out").read_text() == "written\n"
     assert run_catfs(["umount", "domain", "--discard"], mount.root).status == 0
 
