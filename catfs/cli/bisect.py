@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from catfs.cli.log_words import change_text, without_wall
 from catfs.cli.output import Progress, print_json, print_result, tell
 from catfs.cli.words import add_json, command_text, find_workspace, time_text
 from catfs.errors import UsageError, counted, printable
@@ -11,7 +12,6 @@ from catfs.records import put_bytes, put_bytes_list
 from catfs.records.write_record import ProcessRecord
 from catfs.runtime.bisect import Culprit, find_culprit
 from catfs.runtime.confinement import Confinement
-from catfs.runtime.log_reading import shown_path
 from catfs.runtime.moments import BASE, END, moment_of
 from catfs.runtime.past import Past, open_past
 from catfs.runtime.probe import Probe
@@ -95,12 +95,9 @@ def _split(words: list[str]) -> tuple[str | None, tuple[str, ...]]:
 
 def _show(past: Past, culprit: Culprit) -> None:
     record = culprit.record
-    place = shown_path(record.path, record.domain, past.paths)
-    if "path2" in record.texts:
-        place += f" -> {printable(record.texts['path2'])}"
-    print_result(f"record {record.seq}: {record.op} {place}")
+    print_result(f"record {record.seq}: {record.op} {change_text(record, past.paths)}")
     print_result(f"  at {time_text(record.t)}, the first after which the test fails")
-    for number, program in enumerate(culprit.programs):
+    for number, program in enumerate(without_wall(culprit.programs)):
         print_result(f"  {'by' if number == 0 else 'started by'} process {_program_text(program)}")
     if not culprit.programs:
         print_result("  by no process that the log knows")

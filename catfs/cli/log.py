@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from catfs.cli.log_record import show_record
 from catfs.cli.log_sums import print_sums, print_temporary
 from catfs.cli.log_words import bytes_argument, change_line, moment, pid_argument, process_line
 from catfs.cli.output import print_result, tell
@@ -42,6 +43,9 @@ With --by the changes are summed up, one line for each process, folder, operatio
 left is the write amplification. With --temporary the files that the session made and of which nothing is
 left are listed, with how long they lived and how much was written to them.
 
+With --record SEQ --proof a file is printed that holds the record and the hashes from there to the root of the
+log (RFC 6962), which the proof of the run states; `catfs verify FILE` checks it far from the run.
+
 With --json the log's own lines are printed (docs/formats/write-log.md); the record of a process comes right
 before the first record of what it did. Sums and temporary files are printed as one JSON object.
 
@@ -75,6 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     forms.add_argument(
         "--temporary", action="store_true", help="list the files that were made and are gone again"
+    )
+    forms.add_argument("--record", metavar="SEQ", help="show the record with this number")
+    parser.add_argument(
+        "--proof", action="store_true", help="with --record: print a file that proves that it stands there"
     )
     add_json(parser, "print the log's own lines, one JSON object each")
 
@@ -110,6 +118,10 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    if arguments.record is not None:
+        return show_record(arguments)
+    if arguments.proof:
+        raise UsageError("one record is proven at a time", hint="name it with --record SEQ")
     if arguments.follow:
         return _follow(arguments)
     source = log_of_subject(find_subject(arguments.subject, Path.cwd()))

@@ -27,6 +27,7 @@ COMMANDS = {
     "status": "say what is mounted and how it stands",
     "cat": "print what a file held at any moment of a session or run with history",
     "diff": "list how a view differs from its domain",
+    "replay": "recompute what the log of a run leads to, from its base and the log alone",
     "bisect": "find the first record after which a test fails",
     "undo": "let a mounted session go back to before a record",
     "log": "print the write log: who changed what, when",

@@ -1,4 +1,4 @@
-"""`catfs verify`: recompute what runs and path proofs state, from their files alone."""
+"""`catfs verify`: recompute what runs, path proofs and record proofs state, from their files alone."""
 
 import argparse
 from collections.abc import Mapping
@@ -25,7 +25,6 @@ from catfs.runtime.path_proofs import describe_entry
 from catfs.runtime.subject import find_finished_run
 from catfs.runtime.verification import (
     Target,
-    Verified,
     VerifyReport,
     all_runs,
     find_targets,
@@ -42,7 +41,7 @@ _ONE_BY_ONE_MAX: Final = 2
 
 _EPILOG = """\
 RUN is a run id, the beginning of one, `last`, or a run folder anywhere: that needs neither workspace nor
-domain. FILE is a path proof that `catfs proof --path` printed.
+domain. FILE is a path proof that `catfs proof --path` printed, or a record proof of `catfs log --proof`.
 
 Of a run that holds, each domain that is here is also read and compared with what the run left. That it was
 changed since is no fault of the run, so it is only told. With --offline nothing but the files is looked at.
@@ -270,7 +269,7 @@ def _show_checks(checks: Checks) -> None:
 
 
 def _show(report: VerifyReport, *, offline: bool) -> None:
-    what = "run" if report.kind is Verified.RUN else "path proof"
+    what = report.kind.value.replace("_", " ")
     verdict = "holds" if report.ok else "REFUSED"
     print_result(f"{what} {plain(report.name)}: {verdict}")
     for step in report.steps:
@@ -281,6 +280,8 @@ def _show(report: VerifyReport, *, offline: bool) -> None:
         _show_drift(drift)
     if report.path_proof is not None and report.ok:
         _show_path_proof(report, offline=offline)
+    if report.record_proof is not None and report.ok:
+        _show_record_proof(report, offline=offline)
 
 
 def _show_path_proof(report: VerifyReport, *, offline: bool) -> None:
@@ -291,9 +292,23 @@ def _show_path_proof(report: VerifyReport, *, offline: bool) -> None:
     for statement in file.statements:
         place = f"{statement.under.value} {statement.root.hex}"
         print_result(f"    {place}: {describe_entry(statement.entry)}")
+    _tell_of_root(report, f"compare the roots with a proof of run {file.run_id}", offline=offline)
+
+
+def _show_record_proof(report: VerifyReport, *, offline: bool) -> None:
+    """Print the record that holds, and what is left to the reader."""
+    file = report.record_proof
+    assert file is not None
+    print_result(f"  record {file.proof.index} of {file.log.records}, run {file.run_id}")
+    print_result(f"    {printable(file.line)}")
+    what = f"compare the root {file.log.root} with a proof of run {file.run_id}"
+    _tell_of_root(report, what, offline=offline)
+
+
+def _tell_of_root(report: VerifyReport, what: str, *, offline: bool) -> None:
+    """Tell what a reader without the run has to do himself."""
     if not report.steps[-1].reached:
-        reason = "not looked for" if offline else "not here"
-        tell(f"the run is {reason}: compare the roots with a proof of run {file.run_id} that you trust")
+        tell(f"the run is {'not looked for' if offline else 'not here'}: {what} that you trust")
 
 
 def _show_drift(drift: DomainDrift) -> None:

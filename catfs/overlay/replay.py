@@ -32,12 +32,13 @@ class ReplayError(FormatError):
         self.record = record
 
 
-def replay(records: Iterable[Record], view: View) -> list[WriteRecord]:
+def replay(records: Iterable[Record], view: View, nodes: dict[int, Node] | None = None) -> list[WriteRecord]:
     """Apply the records of a log, in order, to a fresh view of the same lower.
 
     Args:
         records: The records that count, from the first; `Undone.counting` leaves out the others.
         view: A view whose trace takes nothing down and whose clock is `ReplayClock.now`.
+        nodes: Takes the node that each inode number of the log stands for; None for nobody.
 
     Returns:
         The records that say what lower files were when the session first used them.
@@ -48,7 +49,7 @@ def replay(records: Iterable[Record], view: View) -> list[WriteRecord]:
     bases: list[WriteRecord] = []
     clock = view.clock
     assert isinstance(clock, ReplayClock)
-    player = _Player(view)
+    player = _Player(view, {} if nodes is None else nodes)
     gives_back, view.gives_back = view.gives_back, False  # whoever wrote the log has seen to that
     for record in records:
         if isinstance(record, ProcessRecord) or record.op in {"read", "content", "sync"}:
@@ -79,9 +80,9 @@ class ReplayClock:
 class _Player:
     """Applies records, remembering which node each inode number of the log stands for."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, nodes: dict[int, Node]) -> None:
         self._view = view
-        self._nodes: dict[int, Node] = {}
+        self._nodes = nodes
         self._used = 0
         """End of the part of the data file that the records so far used."""
 

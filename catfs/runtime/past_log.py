@@ -36,12 +36,12 @@ class PastLog:
     def __init__(self, source: LogSource, stated: LogSummary | None = None) -> None:
         self.source = source
         self._tree = LogTree()
-        scan = self._scan()
-        self.size = scan.size
+        self._found = self._scan()
+        self.size = self._found.size
         """Number of its records, those that were taken back included."""
-        self.undone = scan.undone
+        self.undone = self._found.undone
         if stated is not None:
-            self._compare(stated, scan)
+            self.check(stated)
 
     def records(self, end: int | None = None) -> Iterator[Record]:
         """Give the records that count at a moment, in order.
@@ -93,13 +93,16 @@ class PastLog:
                     raise
         return _Scan(size, Undone.of_lines(undone), backward)
 
-    def _compare(self, stated: LogSummary, scan: _Scan) -> None:
+    def check(self, stated: LogSummary) -> None:
         """Hold the log against what the proof states of it.
+
+        Args:
+            stated: What that is.
 
         Raises:
             FormatError: when it is another one; the first bad record is named as far as it can be told.
         """
-        name = self.source.name
+        name, scan = self.source.name, self._found
         if scan.size < stated.records:
             missing = counted(stated.records, "record")
             raise FormatError(name, f"record {scan.size} is missing: the proof states {missing}")

@@ -1,4 +1,4 @@
-"""Verification of runs and path proofs as they lie on the disk: joins ledger and proof."""
+"""Verification of runs, path proofs and record proofs as they lie on the disk: joins ledger and proof."""
 
 import functools
 import hashlib
@@ -18,6 +18,7 @@ from catfs.proof.verify import VerifyStep, verify_run
 from catfs.records import HISTORY_DATA_FILE
 from catfs.runtime.drift import DomainDrift, find_drift
 from catfs.runtime.path_proofs import PathProofFile, read_path_proof
+from catfs.runtime.record_proofs import RecordProofFile, is_record_proof, read_record_proof
 from catfs.runtime.subject import check_word, find_finished_run
 from catfs.runtime.workspace import Workspace
 
@@ -28,12 +29,20 @@ PATH_PROOF_STEPS = (
 )
 """What each step of the verification of a path proof shows when it succeeds."""
 
+RECORD_PROOF_STEPS = (
+    "the file is a record proof",
+    "its hashes lead from the record to the root of the log",
+    "its log is that of the run's proof",
+)
+"""What each step of the verification of a record proof shows when it succeeds."""
+
 
 class Verified(Enum):
     """What was verified."""
 
     RUN = "run"
     PATH_PROOF = "path_proof"
+    RECORD_PROOF = "record_proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class VerifyReport:
         steps: All steps, in order.
         drift: How the domains of a run stand now; empty when that was not looked at.
         path_proof: The path proof, as far as it could be read.
+        record_proof: The record proof, as far as it could be read.
     """
 
     name: str
@@ -53,6 +63,7 @@ class VerifyReport:
     steps: tuple[VerifyStep, ...]
     drift: tuple[DomainDrift, ...] = ()
     path_proof: PathProofFile | None = None
+    record_proof: RecordProofFile | None = None
 
     @property
     def ok(self) -> bool:
@@ -145,6 +156,8 @@ def verify_target(target: Target, workspace: Workspace | None, show: Show | None
         if report.ok and show is not None:
             return replace(report, drift=tuple(find_drift(target, show)))
         return report
+    if is_record_proof(os.fspath(target)):
+        return _verify_record_proof(target, None if show is None else workspace)
     return _verify_path_proof(target, None if show is None else workspace)
 
 
@@ -195,17 +208,40 @@ def _verify_path_proof(path: Path, workspace: Workspace | None) -> VerifyReport:
         errors.append(())
         file.check()
         errors.append(())
-        run = _run_of(file, workspace)
+        run = _run_of(file.run_id, workspace)
         if run is not None:
             file.check_against(run.proof())
             errors.append(())
     except FormatError as error:
         errors.append((_refusal(name, error),))
-    steps = [
+    return VerifyReport(name, Verified.PATH_PROOF, _steps(PATH_PROOF_STEPS, errors), path_proof=file)
+
+
+def _verify_record_proof(path: Path, workspace: Workspace | None) -> VerifyReport:
+    """Verify a record proof; the root is compared with the run's proof when the workspace has the run."""
+    name = printable(os.fsencode(path))
+    file: RecordProofFile | None = None
+    errors: list[tuple[VerificationError, ...]] = []
+    try:
+        file = read_record_proof(os.fspath(path))
+        errors.append(())
+        file.check()
+        errors.append(())
+        run = _run_of(file.run_id, workspace)
+        if run is not None:
+            file.check_against(run.proof())
+            errors.append(())
+    except FormatError as error:
+        errors.append((_refusal(name, error),))
+    return VerifyReport(name, Verified.RECORD_PROOF, _steps(RECORD_PROOF_STEPS, errors), record_proof=file)
+
+
+def _steps(titles: Sequence[str], errors: Sequence[tuple[VerificationError, ...]]) -> tuple[VerifyStep, ...]:
+    """Give all steps, those that were not reached too."""
+    return tuple(
         VerifyStep(at + 1, title, at < len(errors), errors[at] if at < len(errors) else ())
-        for at, title in enumerate(PATH_PROOF_STEPS)
-    ]
-    return VerifyReport(name, Verified.PATH_PROOF, tuple(steps), path_proof=file)
+        for at, title in enumerate(titles)
+    )
 
 
 def _refusal(name: str, error: FormatError) -> VerificationError:
@@ -215,15 +251,15 @@ def _refusal(name: str, error: FormatError) -> VerificationError:
     if separator and comma:
         place = what.strip(" :") or error.what
         return VerificationError(name, place, expected, got)
-    return VerificationError(name, "the content", "a path proof that holds", str(error))
+    return VerificationError(name, "the content", "a proof that holds", str(error))
 
 
-def _run_of(file: PathProofFile, workspace: Workspace | None) -> RunReader | None:
-    """Give the run that a path proof is about, if it is here and complete."""
+def _run_of(run_id: str, workspace: Workspace | None) -> RunReader | None:
+    """Give the run that a proof of a path or a record is about, if it is here and complete."""
     if workspace is None:
         return None
     try:
-        run = find_run(workspace.runs, file.run_id)
+        run = find_run(workspace.runs, run_id)
     except UsageError:
         return None
-    return run if run.is_complete and run.run_id == file.run_id else None
+    return run if run.is_complete and run.run_id == run_id else None

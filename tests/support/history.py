@@ -1,9 +1,14 @@
 """Sessions with history, made through the library and without any mount."""
 
+import os
 from pathlib import Path
 
 from catfs.digest import Digest
+from catfs.ledger import RunReader
+from catfs.records import JOBSPEC_FILE, Leftovers, file_bytes
 from catfs.runtime.declaration import declare
+from catfs.runtime.mounted import conclude_suspended
+from catfs.runtime.request import RunRequest, resolve_request
 from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.sessions import SessionFacts, read_session
 from catfs.runtime.workspace import Workspace
@@ -11,17 +16,20 @@ from tests.support.views import ACTOR, create_file, split, write_at
 
 
 class HistorySession:
-    """A workspace with one domain and one suspended session of it that keeps its history.
+    """A workspace with one domain and one suspended session of it.
 
     Args:
         root: An existing folder.
+        history: Whether the session keeps its history.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, history: bool = True) -> None:
+        self._history = history
         self.domain = root / "domain"
         (self.domain / "sub").mkdir(parents=True)
         (self.domain / "a").write_bytes(b"original a\n")
         (self.domain / "sub" / "b").write_bytes(b"original b\n")
+        os.link(self.domain / "a", self.domain / "link")
         self.workspace = Workspace.find_or_create(root)
         self.roots: dict[int, Digest] = {}
         """Number of records to the root of the view then, for some moments."""
@@ -34,7 +42,12 @@ class HistorySession:
         """Open the session, from its folder or as a new one."""
         declarations = declare([self.domain], [], [])
         return Session(
-            self.workspace, "s-1", declarations, SessionKind.MOUNT, resumed=resumed, history=not resumed
+            self.workspace,
+            "s-1",
+            declarations,
+            SessionKind.MOUNT,
+            resumed=resumed,
+            history=self._history and not resumed,
         )
 
     @property
@@ -47,6 +60,14 @@ class HistorySession:
         with self.open() as session:
             session.suspend()
             return _root(session)
+
+    def conclude(self) -> RunReader:
+        """Commit nothing of the session, drop what it did, and give the run that records it."""
+        job = resolve_request(RunRequest((), (self.domain,), cwd=self.domain, run_id="s-1"), self.workspace)
+        (self.facts.folder / JOBSPEC_FILE).write_bytes(file_bytes(job.spec))
+        answer = conclude_suspended(self.workspace, self.facts, Leftovers.DISCARD, ())
+        assert answer["exit_status"] == 0, answer
+        return RunReader(self.workspace.runs / "s-1")
 
     def _work(self, session: Session) -> None:
         view = session.view
