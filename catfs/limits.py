@@ -62,6 +62,10 @@ SMALL_RUNS_MAX = 1 << 16
 """Most free runs of the data file below RELEASE_BYTES_MIN that are remembered: 1 MiB of memory. Behind that
 they stay taken until the session ends."""
 
+SHARED_SWEEP_BYTES = 64 << 20
+"""Shared bytes that files let go of before it is looked which of them nobody has any more: a walk over all
+changed files, so it must be worth it."""
+
 PROCESS_DESCRIPTORS_MAX = 64
 """Most writing processes of which /proc entries are kept open at once, two descriptors each."""
 

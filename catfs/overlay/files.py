@@ -8,7 +8,7 @@ import os
 import stat
 from errno import EBADF, EFBIG, EINVAL, EISDIR, ENOSPC, EOPNOTSUPP, ESTALE
 
-from catfs.limits import VIEW_FILE_BYTES_MAX
+from catfs.limits import SHARED_SWEEP_BYTES, VIEW_FILE_BYTES_MAX
 from catfs.linux import (
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -243,11 +243,26 @@ class Files(ViewState):
         """
         if offset >= extents.size or not self.gives_back or self.data.keeps_all:
             return
+        if self.shared_dropped_bytes >= SHARED_SWEEP_BYTES:
+            self._free_unshared()
         for piece in extents.pieces(offset, end - offset):
-            if piece.source is Source.DATA and not self.shared.overlaps(piece.position, piece.length):
+            if piece.source is not Source.DATA:
+                continue
+            if self.shared.overlaps(piece.position, piece.length):
+                self.shared_dropped_bytes += piece.length
+            else:
                 self.freed.add(piece.position, piece.length)
         if not self.durable:
             self.freed.give_back()
+
+    def _free_unshared(self) -> None:
+        """Let go of what was shared once and no file has any more."""
+        files = (node for node in self.nodes.values() if isinstance(node, File))
+        pieces = (piece for node in files if node.extents is not None for _, piece in node.extents.ranges())
+        used = [(piece.position, piece.length) for piece in pieces if piece.source is Source.DATA]
+        for position, length in self.shared.keep_only(used):
+            self.freed.add(position, length)
+        self.shared_dropped_bytes = 0
 
     def opendir(self, ino: int, actor: Actor) -> int:
         """Open a directory and give the number of the handle.

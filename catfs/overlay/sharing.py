@@ -7,6 +7,8 @@ more is given back to the disk.
 
 import contextlib
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from itertools import pairwise
 
 from catfs.limits import RELEASE_BYTES_MIN, SMALL_RUNS_MAX
 from catfs.overlay.data_file import DataFile
@@ -49,6 +51,34 @@ class SharedRanges:
         """Take the run away that starts at a position."""
         index = bisect_left(self._starts, position)
         del self._starts[index], self._ends[index]
+
+    def keep_only(self, used: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Keep what is used, and take the rest away.
+
+        Args:
+            used: Position and length of runs, in any order; they may overlap.
+
+        Returns:
+            Position and length of each run that was taken away.
+        """
+        kept, taken = SharedRanges(), []
+        for position, length in used:
+            kept.add(position, length)
+        found = SharedRanges()
+        for start, end in zip(self._starts, self._ends, strict=True):
+            for low, high in pairwise((start, *kept._edges(start, end), end)):
+                if kept.overlaps(low, high - low):
+                    found.add(low, high - low)
+                else:
+                    taken.append((low, high - low))
+        self._starts, self._ends = found._starts, found._ends
+        return taken
+
+    def _edges(self, start: int, end: int) -> list[int]:
+        """Give where runs begin and end within a range, in order."""
+        first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
+        runs = zip(self._starts[first:last], self._ends[first:last], strict=True)
+        return [edge for run in runs for edge in run if start < edge < end]
 
     def clear(self) -> None:
         """Take all away."""

@@ -103,6 +103,8 @@ class ViewState:
         self.forget_attributes: Callable[[int], None] = _nobody_caches
         """Tells whoever caches attributes that those of an inode changed without having been asked to;
         a transport puts its own in this place."""
+        self.shared_dropped_bytes = 0
+        """Bytes of shared runs that files let go of since it was last looked who has them."""
         self.freed = FreedRanges(data)
         """The runs of the data file that nothing refers to any more."""
         self.gives_back = True

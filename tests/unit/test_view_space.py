@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catfs.limits import RELEASE_BYTES_MIN
+from catfs.limits import RELEASE_BYTES_MIN, SHARED_SWEEP_BYTES
 from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from catfs.overlay.nodes import File
-from catfs.overlay.sharing import FreedRanges
+from catfs.overlay.sharing import FreedRanges, SharedRanges
 from tests.support.memory_lower import MemoryLower
 from tests.support.views import (
     ACTOR,
@@ -102,6 +102,42 @@ def test_what_a_copy_shares_stays(bench: Bench) -> None:
     bench.view.unlink(1, b"gone", ACTOR)
     for name in (b"copy of cut", b"copy of gone"):
         assert bench.view.read_content(bench.file(name), 0, len(_LARGE)) == _LARGE
+
+
+def test_copies_that_are_gone_give_their_space_back(bench: Bench) -> None:
+    """Files that are copied and removed over and over take no more than a limit; a copy stays whole."""
+    content = _LARGE * 16
+    create_file(bench.view, b"original", content)
+    for index in range(2 * SHARED_SWEEP_BYTES // len(content)):
+        create_file(bench.view, b"source", content)
+        create_file(bench.view, b"%d" % index)
+        inos = bench.file(b"source").ino, bench.file(b"%d" % index).ino
+        bench.view.copy_range(inos[0], 0, inos[1], 0, len(content), ACTOR)
+        bench.view.unlink(1, b"source", ACTOR)
+        if index:
+            bench.view.unlink(1, b"%d" % (index - 1), ACTOR)
+    assert bench.taken() < SHARED_SWEEP_BYTES + 4 * len(content)
+    assert bench.view.read_content(bench.file(b"%d" % index), 0, len(content)) == content
+
+
+@given(
+    shared=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), max_size=6),
+    used=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), max_size=6),
+)
+def test_what_is_used_stays_shared(shared: list[tuple[int, int]], used: list[tuple[int, int]]) -> None:
+    """What is taken away is exactly what was shared and is not used."""
+
+    def positions(runs: list[tuple[int, int]]) -> set[int]:
+        return {at for start, length in runs for at in range(start, start + length)}
+
+    ranges = SharedRanges()
+    for position, length in shared:
+        ranges.add(position, length)
+    taken = ranges.keep_only(used)
+    assert positions(taken) == positions(shared) - positions(used)
+    assert sum(length for _, length in taken) == len(positions(taken))
+    left = {at for at in range(60) if ranges.overlaps(at, 1)}
+    assert left == positions(shared) & positions(used)
 
 
 def test_a_durable_session_waits_for_its_log(bench: Bench) -> None:
