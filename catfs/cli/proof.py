@@ -9,9 +9,9 @@ from catfs.cli.words import add_json, add_subject
 from catfs.errors import UsageError, counted, printable
 from catfs.ledger import RunReader
 from catfs.proof import explain, explain_leftovers
-from catfs.records import Proof, RestoreDiff
+from catfs.records import Proof, RestoreDiff, describe_entry
 from catfs.runtime.live import LiveExamination, ask_examination
-from catfs.runtime.path_proofs import describe_entry, make_path_proof
+from catfs.runtime.path_proofs import make_path_proof
 from catfs.runtime.runs import checked_difference, domain_of_path, domain_trees
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.subject import check_word, find_subject

@@ -13,7 +13,7 @@ from catfs.clock import system_clock
 from catfs.errors import UsageError, printable
 from catfs.ledger import RunReader
 from catfs.proof.verify import VerifyStep
-from catfs.records import put_bytes
+from catfs.records import describe_entry, put_bytes
 from catfs.records.difference import change_fields
 from catfs.records.validation import Subject, ValidationResult, result_of
 from catfs.runtime.chained import validate_chain
@@ -21,7 +21,6 @@ from catfs.runtime.changed import changed_paths, runs_of
 from catfs.runtime.compare import RunDifference, compare_runs
 from catfs.runtime.drift import DomainDrift, Drift
 from catfs.runtime.ledger_validation import output_findings, report_findings, restoration_findings
-from catfs.runtime.path_proofs import describe_entry
 from catfs.runtime.subject import find_finished_run
 from catfs.runtime.verification import (
     Target,

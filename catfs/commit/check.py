@@ -14,7 +14,6 @@ from catfs.commit.reach import (
     FOLDER,
     NOT_REACHABLE,
     Signature,
-    describe_entry,
     folder_beneath,
     parent_beneath,
     read_entry,
@@ -23,7 +22,7 @@ from catfs.commit.reach import (
 from catfs.commit.source import OutputSource
 from catfs.commit.workspace import Site
 from catfs.errors import ConflictError, printable
-from catfs.records import Entry, Kind
+from catfs.records import Entry, Kind, describe_entry
 from catfs.records.names import is_at_or_below
 
 

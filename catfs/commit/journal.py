@@ -10,20 +10,20 @@ A file is believed only if it is whole: magic, length, SHA-256, and a payload th
 its own meaning gives.
 """
 
-import base64
 import hashlib
 import json
 import os
 import re
 import struct
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from catfs.commit.plan import Action, Step
-from catfs.digest import DIGEST_BYTES, Digest
+from catfs.digest import DIGEST_BYTES
 from catfs.errors import FormatError
 from catfs.limits import JSON_BYTES_MAX, TIME_NS_MAX, TIME_NS_MIN
-from catfs.records import Entry, Kind
+from catfs.records import Entry, Kind, put_bytes
+from catfs.records.fields import Fields
 from catfs.records.names import check_absolute, check_relative
 
 JOURNAL_SUFFIX: Final = b".journal"
@@ -155,13 +155,14 @@ def decode_journal(data: bytes) -> Journal:
     Raises:
         FormatError: when they are not exactly what encode_journal gives.
     """
-    fields = _Fields("journal", _decode("journal", _JOURNAL_MAGIC, data))
+    fields = Fields(_decode("journal", _JOURNAL_MAGIC, data), "journal")
     journal = Journal(
         fields.text("commit_id"),
-        tuple(_place_from_dict(item) for item in fields.items("domains")),
-        tuple(_step_from_dict(item) for item in fields.items("steps")),
-        tuple(_folder_from_dict(item) for item in fields.items("folders")),
+        fields.parts("domains", _take_place),
+        fields.parts("steps", _take_step),
+        fields.parts("folders", _take_folder),
     )
+    fields.end()
     _check_canonical("journal", data, encode_journal(journal))
     return journal
 
@@ -172,10 +173,9 @@ def decode_staging(data: bytes) -> Staging:
     Raises:
         FormatError: when they are not exactly what encode_staging gives.
     """
-    fields = _Fields("staging record", _decode("staging record", _STAGING_MAGIC, data))
-    staging = Staging(
-        fields.text("commit_id"), tuple(_place_from_dict(item) for item in fields.items("domains"))
-    )
+    fields = Fields(_decode("staging record", _STAGING_MAGIC, data), "staging record")
+    staging = Staging(fields.text("commit_id"), fields.parts("domains", _take_place))
+    fields.end()
     _check_canonical("staging record", data, encode_staging(staging))
     return staging
 
@@ -208,60 +208,6 @@ def read_staging(folder: int, commit_id: str) -> Staging:
     """
     staging = decode_staging(_read(folder, commit_id.encode() + STAGING_SUFFIX))
     return _named(staging, staging.commit_id, commit_id)
-
-
-class _Fields:
-    """The fields of one decoded JSON object, taken out with their types checked."""
-
-    def __init__(self, what: str, value: object) -> None:
-        if not isinstance(value, dict):
-            raise FormatError(what, f"expected an object, got {type(value).__name__}")
-        self._what = what
-        self._values: dict[str, Any] = value
-
-    def _take(self, key: str, kind: type[_T]) -> _T:
-        """Give a field that must be of exactly this type: true is no number."""
-        value = self._values.get(key)
-        if type(value) is not kind:
-            raise FormatError(self._what, f"expected {kind.__name__} in {key!r}, got {value!r:.60}")
-        return value
-
-    def text(self, key: str) -> str:
-        """Give a text."""
-        return self._take(key, str)
-
-    def number(self, key: str) -> int:
-        """Give a whole number."""
-        return self._take(key, int)
-
-    def flag(self, key: str) -> bool:
-        """Give true or false."""
-        return self._take(key, bool)
-
-    def items(self, key: str) -> list[object]:
-        """Give a list."""
-        return self._take(key, list)
-
-    def path(self) -> bytes:
-        """Give the field `path`, or `path_base64` where the name is not UTF-8."""
-        if "path_base64" not in self._values:
-            return self.text("path").encode("utf-8", "surrogatepass")
-        try:
-            return base64.b64decode(self.text("path_base64"), validate=True)
-        except ValueError:
-            raise FormatError(self._what, "expected base64 in 'path_base64'") from None
-
-    def entry(self, key: str) -> Entry | None:
-        """Give an entry or None."""
-        if self._values.get(key) is None:
-            return None
-        fields = _Fields("entry", self._values[key])
-        try:
-            kind = Kind(fields.text("kind"))
-        except ValueError as error:
-            raise FormatError("entry", str(error)) from None
-        digest = Digest.from_hex(fields.text("digest"))
-        return Entry(kind, fields.number("mode"), fields.number("size"), digest)
 
 
 def _journal_to_dict(journal: Journal) -> dict[str, object]:
@@ -299,26 +245,40 @@ def _place_to_dict(place: DomainPlace) -> dict[str, object]:
     return {**_path_to_dict(place.path), "staged_inside": place.staged_inside, "mtime_ns": place.mtime_ns}
 
 
-def _place_from_dict(value: object) -> DomainPlace:
-    """Read the JSON object of a domain."""
-    fields = _Fields("domain", value)
-    return DomainPlace(fields.path(), fields.flag("staged_inside"), fields.number("mtime_ns"))
+def _take_place(fields: Fields) -> DomainPlace:
+    """Take the fields of a domain out of an object."""
+    return DomainPlace(fields.data("path"), fields.flag("staged_inside"), fields.signed_number("mtime_ns"))
 
 
-def _step_from_dict(value: object) -> Step:
-    """Read the JSON object of a step."""
-    fields = _Fields("commit step", value)
-    try:
-        action = Action(fields.text("action"))
-    except ValueError as error:
-        raise FormatError("commit step", str(error)) from None
-    return Step(fields.number("domain"), action, fields.path(), fields.entry("before"), fields.entry("after"))
+def _take_step(fields: Fields) -> Step:
+    """Take the fields of a step out of an object."""
+    return Step(
+        fields.number("domain"),
+        fields.choice("action", Action),
+        fields.data("path"),
+        _take_entry(fields, "before"),
+        _take_entry(fields, "after"),
+    )
 
 
-def _folder_from_dict(value: object) -> Folder:
-    """Read the JSON object of a folder."""
-    fields = _Fields("commit folder", value)
-    return Folder(fields.number("domain"), fields.path(), fields.number("mode"), fields.number("mtime_ns"))
+def _take_folder(fields: Fields) -> Folder:
+    """Take the fields of a folder out of an object."""
+    return Folder(
+        fields.number("domain"),
+        fields.data("path"),
+        fields.number("mode"),
+        fields.signed_number("mtime_ns"),
+    )
+
+
+def _take_entry(fields: Fields, key: str) -> Entry | None:
+    """Take an entry with its digest, whatever its kind; null is None."""
+    if fields.is_null(key):
+        return None
+    part = fields.part(key)
+    entry = Entry(part.choice("kind", Kind), part.number("mode"), part.number("size"), part.digest("digest"))
+    part.end()
+    return entry
 
 
 def _entry_to_dict(entry: Entry | None) -> dict[str, object] | None:
@@ -329,11 +289,10 @@ def _entry_to_dict(entry: Entry | None) -> dict[str, object] | None:
 
 
 def _path_to_dict(path: bytes) -> dict[str, object]:
-    """Give a path as text where it is UTF-8, in base64 under its own key where it is not."""
-    try:
-        return {"path": path.decode()}
-    except UnicodeDecodeError:
-        return {"path_base64": base64.b64encode(path).decode()}
+    """Give the field that a path stands in."""
+    record: dict[str, object] = {}
+    put_bytes(record, "path", path)
+    return record
 
 
 def _encode(magic: bytes, value: dict[str, object]) -> bytes:

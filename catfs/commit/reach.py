@@ -118,16 +118,6 @@ def is_present(folder: int | None, name: bytes) -> bool:
     return _status(folder, name) is not None
 
 
-def describe_entry(entry: Entry | None) -> str:
-    """Give an entry in a few words, for messages."""
-    if entry is None:
-        return "nothing"
-    words = f"{entry.kind.value} {entry.mode:04o}"
-    if entry.kind in (Kind.FILE, Kind.SYMLINK):
-        words += f" of {entry.size} bytes with SHA-256 {entry.digest.hex[:12]}"
-    return words
-
-
 def _status(folder: int | None, name: bytes) -> os.stat_result | None:
     """Give the status of a name itself, never of what a symlink points to; None when it is not there."""
     if folder is None:

@@ -16,7 +16,6 @@ from catfs.commit.reach import (
     FOLDER,
     NOT_REACHABLE,
     Signature,
-    describe_entry,
     folder_beneath,
     is_present,
     parent_beneath,
@@ -29,7 +28,7 @@ from catfs.commit.workspace import Site, Workspace, remove_stage, set_mtime
 from catfs.durable import remove_durably
 from catfs.errors import CommitError, ConflictError, printable
 from catfs.linux import RENAME_EXCHANGE, RENAME_NOREPLACE, renameat2, syncfs
-from catfs.records import Entry, Kind
+from catfs.records import Entry, Kind, describe_entry
 
 _OWNER_ACCESS: Final = 0o300
 """Permission bits that changing names in a directory needs."""

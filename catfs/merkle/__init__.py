@@ -1,4 +1,4 @@
-"""Tree shape: nodes, trees, difference, proofs of paths and of log records, packs, index of a domain."""
+"""Tree shape: nodes, trees, difference, proofs of paths and of log records, index of a domain."""
 
 from catfs.merkle.difference import diff
 from catfs.merkle.directory import (
@@ -25,7 +25,6 @@ from catfs.merkle.index_writer import IndexBusyError, IndexWriter
 from catfs.merkle.log_tree import LogTree, RecordProof, leaf_hash, prove_record
 from catfs.merkle.node_store import LayeredNodes, MemoryNodes, MissingNodeError, NodeSource, NodeStore
 from catfs.merkle.nodes import EMPTY_DIRECTORY
-from catfs.merkle.pack import PackReader, PackWriter, write_pack
 from catfs.merkle.tree import PathError, Tree
 from catfs.merkle.weak_root import weak_flat_root
 
@@ -44,8 +43,6 @@ __all__ = [
     "MissingNodeError",
     "NodeSource",
     "NodeStore",
-    "PackReader",
-    "PackWriter",
     "PathError",
     "PathProof",
     "ProofError",
@@ -66,5 +63,4 @@ __all__ = [
     "stat_row",
     "update_directory",
     "weak_flat_root",
-    "write_pack",
 ]

@@ -133,7 +133,7 @@ class MerkleTree:
     def diff(self, other: "MerkleTree") -> TreeDifference:
         """Give the paths in which another tree differs from this one; reads only what differs."""
         paths: dict[ChangeKind, list[bytes]] = {kind: [] for kind in ChangeKind}
-        for change in diff(self._tree, other._tree):
+        for change in diff(self._tree, other.tree):
             paths[change.kind].append(change.path)
         return TreeDifference(
             *(tuple(paths[kind]) for kind in (ChangeKind.ADDED, ChangeKind.REMOVED, ChangeKind.CHANGED))

@@ -9,7 +9,7 @@ from catfs.records.canonical import canonical_bytes, canonical_digest, parse_can
 from catfs.records.change import Change, ChangeKind
 from catfs.records.difference import DomainDifference, RestoreDiff, listed_change
 from catfs.records.entry import Entry, Kind, kind_of_mode
-from catfs.records.fields import listed_entry, put_bytes, put_bytes_list, put_table
+from catfs.records.fields import describe_entry, listed_entry, put_bytes, put_bytes_list, put_table
 from catfs.records.history import DomainHistory, HardLinkGroup, History, KeptOriginal
 from catfs.records.job import Confine, JobSpec, JobStep, Leftovers
 from catfs.records.ledger_record import Decision, LedgerRecord, RunPhase, StepNote
@@ -113,6 +113,7 @@ __all__ = [
     "canonical_bytes",
     "canonical_digest",
     "check_run_id",
+    "describe_entry",
     "file_bytes",
     "format_time",
     "kind_of_mode",

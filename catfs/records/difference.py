@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from catfs.errors import FormatError
 from catfs.records.change import Change, ChangeKind
-from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes
+from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes, read_record
 from catfs.records.manifest import walk_key
 from catfs.records.names import check_absolute, check_relative
 
@@ -122,11 +122,12 @@ class RestoreDiff:
         Raises:
             FormatError: when a field is missing, unknown or of the wrong type.
         """
-        fields = Fields(value, "restore difference")
-        fields.schema(RESTORE_DIFF_SCHEMA)
-        difference = cls(fields.run_id(), fields.parts("domains", DomainDifference.take, at_least=1))
-        fields.end()
-        return difference
+        return read_record(
+            value,
+            "restore difference",
+            RESTORE_DIFF_SCHEMA,
+            lambda fields: cls(fields.run_id(), fields.parts("domains", DomainDifference.take, at_least=1)),
+        )
 
 
 def _list(changes: Iterable[Change]) -> list[dict[str, object]]:

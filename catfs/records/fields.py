@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TypeVar
 
 from catfs.digest import EMPTY_DIGEST, Digest
-from catfs.errors import FormatError
+from catfs.errors import FormatError, counted
 from catfs.records.entry import Entry, Kind
 from catfs.records.names import check_run_id
 from catfs.records.timestamp import parse_time
@@ -95,9 +95,40 @@ def entry_fields(entry: Entry) -> dict[str, object]:
     return record
 
 
+def describe_entry(entry: Entry | None) -> str:
+    """Give an entry in words: kind, mode, and size and SHA-256 where its kind has them; None is nothing."""
+    if entry is None:
+        return "nothing"
+    details = [f"mode {entry.mode:04o}"]
+    if entry.kind in _WITH_SIZE:
+        details.append(counted(entry.size, "byte"))
+    if entry.kind in _WITH_DIGEST:
+        details.append(f"SHA-256 {entry.digest}")
+    return f"{entry.kind.value.replace('_', ' ')}, {', '.join(details)}"
+
+
 def listed_entry(entry: Entry) -> Entry:
     """Give an entry as run files list it: a directory without its node digest."""
     return Entry(Kind.DIRECTORY, entry.mode) if entry.kind is Kind.DIRECTORY else entry
+
+
+def read_record(value: object, what: str, schema: str, take: "Callable[[Fields], _Item]") -> _Item:
+    """Read the whole of a record: its schema by name, its fields, and nothing besides.
+
+    Args:
+        value: What should be the record.
+        what: Name of the record, for people.
+        schema: The schema that it must name.
+        take: Takes all other fields.
+
+    Raises:
+        FormatError: when a field is missing, unknown or of the wrong type.
+    """
+    fields = Fields(value, what)
+    fields.schema(schema)
+    record = take(fields)
+    fields.end()
+    return record
 
 
 class Fields:
@@ -176,6 +207,10 @@ class Fields:
     def number(self, key: str) -> int:
         """Take a whole number of at least 0."""
         return take_number(self._rest, key, self.what)
+
+    def signed_number(self, key: str) -> int:
+        """Take a whole number that may be negative."""
+        return take_number(self._rest, key, self.what, signed=True)
 
     def large_number(self, key: str) -> int:
         """Take a whole number of at least 0 that may be beyond EXACT_MAX, and is a decimal text then."""

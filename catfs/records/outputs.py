@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from catfs.errors import FormatError
-from catfs.records.fields import Fields, put_bytes
+from catfs.records.fields import Fields, put_bytes, read_record
 from catfs.records.manifest import Row
 from catfs.records.names import check_absolute, check_relative
 
@@ -124,8 +124,9 @@ class Outputs:
         Raises:
             FormatError: when a field is missing, unknown or of the wrong type.
         """
-        fields = Fields(value, "outputs")
-        fields.schema(OUTPUTS_SCHEMA)
-        outputs = cls(fields.run_id(), fields.parts("outputs", Output.take))
-        fields.end()
-        return outputs
+        return read_record(
+            value,
+            "outputs",
+            OUTPUTS_SCHEMA,
+            lambda fields: cls(fields.run_id(), fields.parts("outputs", Output.take)),
+        )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from catfs.digest import Digest
-from catfs.records.fields import Fields, put_bytes
+from catfs.records.fields import Fields, put_bytes, read_record
 from catfs.records.names import check_absolute
 
 DOMAIN_ROOTS_SCHEMA: Final = "domain-roots.v1"
@@ -76,8 +76,9 @@ class DomainRoots:
         Raises:
             FormatError: when a field is missing, unknown or of the wrong type.
         """
-        fields = Fields(value, "domain roots")
-        fields.schema(DOMAIN_ROOTS_SCHEMA)
-        roots = cls(fields.run_id(), fields.parts("domains", DomainRoot.take, at_least=1))
-        fields.end()
-        return roots
+        return read_record(
+            value,
+            "domain roots",
+            DOMAIN_ROOTS_SCHEMA,
+            lambda fields: cls(fields.run_id(), fields.parts("domains", DomainRoot.take, at_least=1)),
+        )

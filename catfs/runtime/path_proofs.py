@@ -14,7 +14,7 @@ import orjson
 from catfs.digest import Digest
 from catfs.errors import FormatError, printable
 from catfs.merkle import PathProof, Tree, prove_path
-from catfs.records import Entry, Proof, listed_entry, put_bytes
+from catfs.records import Entry, Proof, describe_entry, listed_entry, put_bytes
 from catfs.records.fields import Fields, entry_fields
 from catfs.records.names import check_absolute, check_run_id
 from catfs.runtime.runs import DomainTrees
@@ -215,19 +215,6 @@ def read_path_proof(path: str) -> PathProofFile:
         raise FormatError(name, f"expected a path proof in JSON: {error}") from error
     except FormatError as error:
         raise FormatError(name, error.problem) from error
-
-
-def describe_entry(entry: Entry | None) -> str:
-    """Give what a path is in words."""
-    if entry is None:
-        return "nothing"
-    details = [f"mode {entry.mode:04o}"]
-    fields = entry_fields(entry)
-    if "size" in fields:
-        details.append(f"{entry.size} bytes")
-    if "digest" in fields:
-        details.append(f"SHA-256 {entry.digest}")
-    return f"{entry.kind.value.replace('_', ' ')}, {', '.join(details)}"
 
 
 def _expect(what: str, expected: str, got: str) -> None:

@@ -1,4 +1,4 @@
-"""Every kept sample of the tree, proof, log tree and pack formats is still read to the same root."""
+"""Every kept sample of the tree, proof and log tree formats is still read to the same root."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,6 @@ from catfs.digest import EMPTY_DIGEST, Digest
 from catfs.merkle import (
     LogTree,
     MemoryNodes,
-    PackReader,
     PathProof,
     RecordProof,
     Tree,
@@ -18,7 +17,6 @@ from catfs.merkle import (
     leaf_hash,
     prove_path,
     prove_record,
-    write_pack,
 )
 from catfs.records import Entry, Kind
 
@@ -27,7 +25,6 @@ PAGES = Path(__file__).parents[2] / "docs" / "formats"
 READ_HERE = {
     "directories-1.json",
     "log-tree-1.json",
-    "node-pack-1.json",
     "path-proofs-1.json",
     "tree-1.json",
 }
@@ -111,27 +108,9 @@ def test_the_log_tree_gives_the_known_answers_of_certificate_transparency() -> N
         assert prove_record(leaves, proof.index).to_dict() == row
 
 
-def test_the_sample_pack_is_read_and_still_written_so(tmp_path: Path) -> None:
-    """The same tree gives the same file, byte for byte."""
-    sample = _sample("node-pack-1.json")
-    (tmp_path / "kept").write_bytes(bytes.fromhex(sample["pack"]))
-    with PackReader(tmp_path / "kept") as reader:
-        assert reader.root.hex == sample["root"]
-        assert len(reader) == sample["nodes"]
-        tree = reader.tree()
-        assert [path for path, _ in tree.items()] == list(_entries())
-        write_pack(tmp_path / "new", tree)
-    assert (tmp_path / "new").read_bytes().hex() == sample["pack"]
-    size = (tmp_path / "new").stat().st_size
-    assert f"{sample['nodes']} nodes in {size} bytes" in (PAGES / "node-pack.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("page", "sample"), [("tree.md", "tree-1.json"), ("node-pack.md", "node-pack-1.json")]
-)
-def test_the_example_of_a_page_is_the_kept_sample(page: str, sample: str) -> None:
-    """The page shows the root of a sample that the other tests read."""
-    assert _sample(sample)["root"] in (PAGES / page).read_text()
+def test_the_example_of_the_page_is_the_kept_sample() -> None:
+    """The page shows the root of the sample that the other tests read."""
+    assert _sample("tree-1.json")["root"] in (PAGES / "tree.md").read_text()
 
 
 def test_the_bytes_shown_on_the_tree_page_are_those_of_the_sample() -> None:

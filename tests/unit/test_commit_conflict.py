@@ -67,7 +67,7 @@ def test_a_changed_target_is_a_conflict(tmp_path: Path, happened: Callable[[Path
     with pytest.raises(ConflictError, match="changed underneath") as caught:
         scene.commit()
     assert caught.value.path == b"out/a"
-    assert caught.value.expected.startswith("file 0644 of 3 bytes with SHA-256 ")
+    assert caught.value.expected.startswith("file, mode 0644, 3 bytes, SHA-256 ")
     assert scene.read() == now
     assert scene.leftovers() == []
 
@@ -101,7 +101,7 @@ def test_a_changed_mode_of_a_directory_is_a_conflict(tmp_path: Path) -> None:
         after = {**BASE, path.encode(): folder(0o700, NEW_TIME)}
         scene = Scene(tmp_path / str(number), [BASE], [after], [[output]])
         (scene.domains[0] / path).chmod(0o711)
-        with pytest.raises(ConflictError, match="expected directory 0755, got directory 0711"):
+        with pytest.raises(ConflictError, match="expected directory, mode 0755, got directory, mode 0711"):
             scene.commit()
 
 

@@ -72,7 +72,7 @@ def test_recovery_never_overwrites_what_somebody_wrote_meanwhile(tmp_path: Path)
     for _ in range(2):
         (report,) = recover(scene.control)
         assert (report.commit_id, report.outcome, report.path) == ("c1", Outcome.CONFLICT, b"out/a")
-        assert "out/a was changed meanwhile: expected file 0644 of 3 bytes" in report.message
+        assert "out/a was changed meanwhile: expected file, mode 0644, 3 bytes" in report.message
         assert target.read_bytes() == b"third"
     target.write_bytes(b"old")
     assert recover(scene.control) == (Recovery("c1", Outcome.FINISHED),)

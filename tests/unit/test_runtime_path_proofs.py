@@ -10,12 +10,11 @@ import pytest
 from catfs.digest import Digest
 from catfs.errors import FormatError
 from catfs.ledger import RunReader
-from catfs.records import Entry, Kind, Proof
+from catfs.records import Entry, Kind, Proof, describe_entry
 from catfs.records.schema import validate
 from catfs.runtime.path_proofs import (
     PATH_PROOF_BYTES_MAX,
     PathProofFile,
-    describe_entry,
     make_path_proof,
     read_path_proof,
 )
@@ -122,5 +121,5 @@ def test_entries_are_described_in_words() -> None:
     assert describe_entry(None) == "nothing"
     assert describe_entry(Entry(Kind.DIRECTORY, 0o755)) == "directory, mode 0755"
     file = Entry(Kind.FILE, 0o644, 1, Digest.of(b"x"))
-    assert describe_entry(file) == f"file, mode 0644, 1 bytes, SHA-256 {Digest.of(b'x')}"
+    assert describe_entry(file) == f"file, mode 0644, 1 byte, SHA-256 {Digest.of(b'x')}"
     assert json.dumps(describe_entry(Entry(Kind.BLOCK_DEVICE, 0o600))).startswith('"block device, mode 0600')
