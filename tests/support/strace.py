@@ -91,7 +91,7 @@ def read_strace(output: Path, domain: Path) -> Iterator[Call]:
         output: What strace wrote, under OPTIONS.
         domain: Absolute path of the domain, in which the traced program was started.
     """
-    lines = [match for line in _whole_lines(output) if (match := _LINE.match(line))]
+    lines = [match for line in whole_lines(output) if (match := _LINE.match(line))]
     parents = {match[4]: match[1] for match in lines if match[2] in _FORKS}
     top = os.fsencode(domain)
     programs: dict[str, bytes] = {}
@@ -101,19 +101,19 @@ def read_strace(output: Path, domain: Path) -> Iterator[Call]:
         if pid not in folders:
             folders[pid], programs[pid] = folders[parents[pid]], programs[parents[pid]]
         if name == "execve":
-            program = _decode(_STRING.findall(arguments)[0])
+            program = decode_hex(_STRING.findall(arguments)[0])
             programs[pid] = os.path.realpath(os.path.join(folders[pid], program))
         elif name == "chdir":
-            folders[pid] = os.path.join(folders[pid], _decode(_STRING.findall(arguments)[0]))
+            folders[pid] = os.path.join(folders[pid], decode_hex(_STRING.findall(arguments)[0]))
         elif name == "fchdir":
-            folders[pid] = _decode(_FOLDER.findall(arguments)[0])
+            folders[pid] = decode_hex(_FOLDER.findall(arguments)[0])
         for op, path, path2 in _changes(name, arguments, folders[pid]):
             if path.startswith(top + b"/"):
                 inside, inside2 = path.removeprefix(top + b"/"), path2.removeprefix(top + b"/")
                 yield Call(op, inside, inside2, int(pid), programs[pid], int(result))
 
 
-def _whole_lines(output: Path) -> Iterator[str]:
+def whole_lines(output: Path) -> Iterator[str]:
     """Join the two halves of a call during which another process was traced."""
     waiting: dict[str, str] = {}
     for line in output.read_text(errors="surrogateescape").splitlines():
@@ -127,8 +127,8 @@ def _whole_lines(output: Path) -> Iterator[str]:
 
 def _changes(name: str, arguments: str, folder: bytes) -> Iterator[tuple[str, bytes, bytes]]:
     """Give operation and absolute paths of one call; nothing for one that changes nothing."""
-    folders = [_decode(text) for text in _FOLDER.findall(arguments)]
-    names = [_decode(text) for text in _STRING.findall(arguments)]
+    folders = [decode_hex(text) for text in _FOLDER.findall(arguments)]
+    names = [decode_hex(text) for text in _STRING.findall(arguments)]
     base = name if name in _NAMES else re.sub(r"at2?$", "", name)
     if name in _DESCRIPTORS:
         yield _DESCRIPTORS[name], folders[0], b""
@@ -144,7 +144,7 @@ def _changes(name: str, arguments: str, folder: bytes) -> Iterator[tuple[str, by
         yield op, paths[0], paths[1] if len(paths) > 1 else target
 
 
-def _decode(text: str) -> bytes:
+def decode_hex(text: str) -> bytes:
     """Undo the hexadecimal form of `-xx`."""
     return bytes.fromhex(text.replace("\\x", ""))
 
@@ -163,7 +163,7 @@ def read_first_readers(output: Path, domain: Path) -> dict[bytes, tuple[int, byt
     Returns:
         Path relative to the domain -> process and path of its program, symlinks resolved.
     """
-    lines = [match for line in _whole_lines(output) if (match := _LINE.match(line))]
+    lines = [match for line in whole_lines(output) if (match := _LINE.match(line))]
     parents = {match[4]: match[1] for match in lines if match[2] in _FORKS}
     top = os.fsencode(domain)
     programs: dict[str, bytes] = {}
@@ -173,9 +173,9 @@ def read_first_readers(output: Path, domain: Path) -> dict[bytes, tuple[int, byt
         if pid in parents and pid not in programs:
             programs[pid] = programs[parents[pid]]
         if name == "execve":
-            programs[pid] = os.path.realpath(os.path.join(top, _decode(_STRING.findall(arguments)[0])))
+            programs[pid] = os.path.realpath(os.path.join(top, decode_hex(_STRING.findall(arguments)[0])))
         elif name in _READS and int(result) and (place := _FOLDER.search(arguments)):
-            path = _decode(place[1])
+            path = decode_hex(place[1])
             if path.startswith(top + b"/"):
                 found.setdefault(path.removeprefix(top + b"/"), (int(pid), programs[pid]))
     return found
