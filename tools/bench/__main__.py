@@ -22,6 +22,7 @@ from tools.bench.model import NONO, PEERS, Outcome, Row, UnavailableError, verdi
 from tools.bench.peers import problem_of
 from tools.bench.report import machine_text, markdown, promises_text, row_text, to_json
 from tools.bench.rows_files import file_rows
+from tools.bench.rows_log import log_rows
 from tools.bench.rows_programs import program_rows
 from tools.bench.rows_whole import whole_rows
 from tools.bench.runner import Plan, chosen, clear, run_row
@@ -43,7 +44,7 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     scale = QUICK if arguments.quick else FULL
-    rows = [*file_rows(scale), *program_rows(scale), *whole_rows(scale)]
+    rows = [*file_rows(scale), *program_rows(scale), *whole_rows(scale), *log_rows(scale)]
     if arguments.list:
         for row in rows:
             extra = " (only when named)" if row.extra else ""

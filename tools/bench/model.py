@@ -96,7 +96,7 @@ class Row:
         measure: Takes one sample.
         peers: Who takes part; ratios are to the first of them that was measured.
         promises: Limits for catfs.
-        unit: `s` or `bytes`.
+        unit: `s`, `bytes` or `ratio`.
         extra: Whether it is measured only when named, because it takes long.
     """
 

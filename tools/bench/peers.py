@@ -85,10 +85,20 @@ def _open_fuse_overlayfs(place: Place) -> Iterator[Opened]:
 
 
 @contextmanager
-def _open_catfs(place: Place, *, transport: str) -> Iterator[Opened]:
+def open_catfs(place: Place, *, transport: str, module: str = "tools.bench.serve") -> Iterator[Opened]:
+    """Show `place.lower` through catfs.
+
+    Args:
+        place: Where.
+        transport: Name of the transport.
+        module: What serves it.
+
+    Raises:
+        MachineError: when the server ended instead of serving.
+    """
     workspace = place.scratch / "workspace"
     (workspace / ".catfs").mkdir(parents=True)
-    command = [sys.executable, "-m", "tools.bench.serve", transport, str(workspace), str(place.lower)]
+    command = [sys.executable, "-m", module, transport, str(workspace), str(place.lower)]
     with _server(command, place.scratch / "server.log", place.lower) as server:
         assert server.stdout is not None
         if server.stdout.readline() != b"served\n":
@@ -101,8 +111,8 @@ _OPENERS: Final[Mapping[str, Callable[[Place], AbstractContextManager[Opened]]]]
     OVERLAYFS: _open_overlayfs,
     VOLATILE: partial(_open_overlayfs, options=",volatile"),
     FUSE_OVERLAYFS: _open_fuse_overlayfs,
-    PYFUSE3: partial(_open_catfs, transport="pyfuse3"),
-    DEVFUSE: partial(_open_catfs, transport="devfuse"),
+    PYFUSE3: partial(open_catfs, transport="pyfuse3"),
+    DEVFUSE: partial(open_catfs, transport="devfuse"),
 }
 
 

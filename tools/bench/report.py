@@ -24,10 +24,12 @@ def amount(value: float, unit: str) -> str:
 
     Args:
         value: Seconds or bytes.
-        unit: `s` or `bytes`.
+        unit: `s`, `bytes` or `ratio`.
     """
+    if unit == "ratio":
+        return f"{value:.3f} x"
     if unit == "bytes":
-        return f"{value / 1e6:.1f} MB"
+        return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value:.1f} bytes"
     for factor, name in ((1.0, "s"), (1e-3, "ms")):
         if value >= factor:
             return f"{value / factor:.3g} {name}"

@@ -14,6 +14,7 @@ from pathlib import Path
 import trio
 
 from catfs.linux import set_parent_death_signal
+from catfs.overlay import Trace
 from catfs.runtime.declaration import DomainDeclaration
 from catfs.runtime.launch import enter_private_namespace, launch_mount
 from catfs.runtime.mounts import view_source
@@ -22,13 +23,19 @@ from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
 
 
-def main() -> None:
-    """Mount, serve until unmounted."""
+def main(trace: Trace | None = None) -> None:
+    """Mount, serve until unmounted.
+
+    Args:
+        trace: Takes down the changes instead of the write log.
+    """
     transport, workspace, domain = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     set_parent_death_signal(signal.SIGKILL)
     declarations = [DomainDeclaration(domain, ())]
     with Session(Workspace.find_or_create(workspace), "bench", declarations, SessionKind.RUN) as session:
         session.base.finish()
+        if trace is not None:
+            session.view.trace = trace
         child = launch_mount(domain, view_source(workspace))
         enter_private_namespace()
         child.proceed()  # mount, now that the mount will not be seen from here
