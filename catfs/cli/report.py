@@ -19,7 +19,8 @@ The page holds everything that it shows and asks no network for anything: verdic
 writes by process, a map of the bytes written, the tree of processes, every file and every record with search
 and sorting, and how declared outputs that are text differ from what they were. docs/report.md shows it.
 
-What a changed output was before is taken from the last commit of git, if it is there.
+What an output was before and after is taken from the domain, from the history of the run (--history), or from
+the last commit of git, and only when it is what the run recorded.
 
 A log that is damaged, cut off, out of order, or not the one that the proof of the run seals is refused.
 

@@ -23,7 +23,7 @@ from catfs.forensics.exports import (
     write_trace_events,
 )
 from catfs.ledger import RunReader
-from catfs.records import JOBSPEC_FILE, PROOF_FILE, Kind, Proof
+from catfs.records import JOBSPEC_FILE, PROOF_FILE, Kind
 from catfs.records.write_record import Record
 from catfs.runtime.log_reading import LogSource
 from catfs.runtime.runs import DomainTrees, domain_trees
@@ -101,11 +101,11 @@ def export_log(
     with publish_made(path.parent, os.fsencode(path.name)) as made:
         if form is ExportFormat.PERFETTO:
             with made.open("xb") as stream:
-                counts = write_trace_events(records, stream, source.name)
+                counts = write_trace_events(records, stream, source.name, log.counts())
         elif form is ExportFormat.IN_TOTO:
-            counts = _write_statement(records, run, proof, made)
+            counts = _write_statement(records, log, run, made)
         else:
-            counts = write_tables(records, _SINKS[form](made))
+            counts = write_tables(records, _SINKS[form](made), log.counts())
         size = sum(map(os.path.getsize, made.iterdir() if made.is_dir() else [made]))
     return Export(path, counts, size, proof is not None, log.is_cut_off)
 
@@ -131,8 +131,9 @@ def _counted(records: Iterable[Record], progress: Callable[[int], None]) -> Iter
 
 
 def _write_statement(
-    records: Iterator[Record], run: RunReader | None, proof: Proof | None, path: Path
+    records: Iterator[Record], log: SealedLog, run: RunReader | None, path: Path
 ) -> TableCounts:
+    proof = log.proof
     if run is None or proof is None:
         raise UsageError(
             "an in-toto statement is about a finished run, and this has no proof yet",
@@ -149,7 +150,9 @@ def _write_statement(
         declaration=proof.files[JOBSPEC_FILE],
     )
     with path.open("xb") as stream:
-        return write_runtime_trace(records, stream, facts, _BaseDigests(domain_trees(run, proof)))
+        return write_runtime_trace(
+            records, stream, facts, _BaseDigests(domain_trees(run, proof)), log.counts()
+        )
 
 
 def _subjects(run: RunReader) -> tuple[Subject, ...]:

@@ -2,18 +2,23 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from catfs.digest import Digest
 from catfs.durable import publish
-from catfs.errors import FormatError, UsageError, printable
+from catfs.errors import CatfsError, FormatError, UsageError, printable
 from catfs.forensics.report import Content, RunFacts, StepFacts, TextDiff, compare_texts, make_page
 from catfs.forensics.report.diffs import DIFF_BYTES_MAX
 from catfs.ledger import RunReader
-from catfs.records import Change, Entry, JobSpec, Kind, RestoreDiff, step_file
+from catfs.overlay import View
+from catfs.overlay.nodes import File
+from catfs.records import Entry, JobSpec, Kind, RestoreDiff, step_file
 from catfs.runtime.changed import git_output
 from catfs.runtime.log_reading import LogSource
+from catfs.runtime.past import Past, past_of
 from catfs.runtime.runs import checked_difference
 from catfs.runtime.sealed_log import SealedLog
 
@@ -49,7 +54,8 @@ def write_report(source: LogSource, run: RunReader, path: Path, progress: Callab
     progress("reading the run")
     facts = _gather(run)
     progress("reading the log")
-    page = make_page(SealedLog(source, facts.proof), facts)
+    log = SealedLog(source, facts.proof)
+    page = make_page(log, facts, log.counts())
     publish(path.parent, os.fsencode(path.name), page)
     return len(page)
 
@@ -67,7 +73,7 @@ def _gather(run: RunReader) -> RunFacts:
         status=run.status(),
         difference=difference,
         steps=tuple(_steps(run, job)),
-        diffs=tuple(_diffs(difference)),
+        diffs=tuple(_diffs(run, difference)),
     )
 
 
@@ -90,32 +96,85 @@ def _steps(run: RunReader, job: JobSpec) -> Iterator[StepFacts]:
             yield StepFacts(run.step(step.index), *ends)
 
 
-def _diffs(difference: RestoreDiff) -> Iterator[TextDiff]:
+def _diffs(run: RunReader, difference: RestoreDiff) -> Iterator[TextDiff]:
     """Compare the declared files that changed, each with what is still known of it."""
     count = 0
-    for place, domain in enumerate(difference.domains):
-        for change in domain.declared:
-            sides = (change.before, change.after)
-            if any(side is not None and side.kind is not Kind.FILE for side in sides):
-                continue
-            if count == DIFFS_MAX:
-                return
-            count += 1
-            before, after = (_content(domain.path, change, side) for side in sides)
-            yield compare_texts(place, change.path, change.kind.value, before, after)
+    with _Contents(run) as contents:
+        for place, domain in enumerate(difference.domains):
+            for change in domain.declared:
+                sides = (change.before, change.after)
+                if any(side is not None and side.kind is not Kind.FILE for side in sides):
+                    continue
+                if count == DIFFS_MAX:
+                    return
+                count += 1
+                before = contents.of(place, domain.path, change.path, change.before, moment=0)
+                after = contents.of(place, domain.path, change.path, change.after, moment=None)
+                yield compare_texts(place, change.path, change.kind.value, before, after)
 
 
-def _content(domain: bytes, change: Change, entry: Entry | None) -> Content | None:
-    """Give what one side of a change held: from the domain as it is now, or from the last commit of git."""
-    if entry is None:
-        return None
-    if entry.size > DIFF_BYTES_MAX:
+class _Contents:
+    """What files held before and after a run, from whoever still has it: the domain, git, the run's history.
+
+    A context manager that closes the history.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: RunReader) -> None:
+        self._run = run
+        self._stack = ExitStack()
+        self._past: Past | None = None
+        self._views: dict[int | None, View] = {}
+
+    def __enter__(self) -> Self:
+        with suppress(CatfsError, OSError):
+            if self._run.history() is not None:
+                self._past = self._stack.enter_context(past_of(self._run))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def of(
+        self, place: int, domain: bytes, path: bytes, entry: Entry | None, *, moment: int | None
+    ) -> Content | None:
+        """Give what one side of a change held.
+
+        Args:
+            place: Index of the domain.
+            domain: Its absolute path.
+            path: Relative to it.
+            entry: What the run recorded of that side; None when there was nothing.
+            moment: Records that there were at that moment; None for all.
+        """
+        if entry is None:
+            return None
+        if entry.size > DIFF_BYTES_MAX:
+            return Content(entry.size, None)
+        sources: tuple[Callable[[], bytes | None], ...] = (
+            partial(_read_file, domain, path),
+            partial(self._read_past, place, path, moment),
+            partial(_read_committed, domain, path),
+        )
+        for read in sources:
+            data = read()
+            if data is not None and Digest.of(data) == entry.digest:
+                return Content(entry.size, data)
         return Content(entry.size, None)
-    for read in (_read_file, _read_committed):
-        data = read(domain, change.path)
-        if data is not None and Digest.of(data) == entry.digest:
-            return Content(entry.size, data)
-    return Content(entry.size, None)
+
+    def _read_past(self, place: int, path: bytes, moment: int | None) -> bytes | None:
+        if self._past is None:
+            return None
+        try:
+            if moment not in self._views:
+                self._views[moment] = self._past.view_at(self._past.log.size if moment is None else moment)
+            view = self._views[moment]
+            node = view.resolve(place, path)
+            return view.read_content(node, 0, node.size) if isinstance(node, File) else None
+        except (CatfsError, OSError):
+            return None  # damaged, or changed underneath: it would not have the digest anyway
 
 
 def _read_file(domain: bytes, path: bytes) -> bytes | None:

@@ -10,7 +10,10 @@ from typing import BinaryIO
 
 from catfs.digest import Digest
 from catfs.errors import FormatError
+from catfs.forensics.counting import Counts, all_count, counts_in
 from catfs.merkle import LogTree
+from catfs.merkle.log_tree import LOG_RECORDS_MAX
+from catfs.overlay import Undone
 from catfs.records import WRITE_LOG_FILE, LogSummary, Proof
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import Record
@@ -33,6 +36,29 @@ class SealedLog:
         self.is_cut_off = False
         """Whether the last reading ended at a last line without its end: of a log that nothing seals only."""
 
+    def counts(self) -> Counts:
+        """Give which records count: reads the log for what was undone.
+
+        Raises:
+            LogDamageError: when lines cannot be read; what else is wrong shows when the log is iterated.
+            OSError: when the file cannot be read.
+        """
+        with self.source.path.open("rb") as file:
+            undone = Undone.of_lines(self._lines(file))
+        runs = undone.ranges(LOG_RECORDS_MAX)
+        return all_count if len(runs) == 1 else counts_in(runs)
+
+    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+        try:
+            yield from log_lines(file, self.source.name)
+        except LogDamageError as error:
+            if not self._may_end_so(error):
+                raise
+
+    def _may_end_so(self, error: LogDamageError) -> bool:
+        """Say whether a log that nothing seals ends as that of a killed or living session may."""
+        return self.proof is None and self.source.live and error.cut_off
+
     def __iter__(self) -> Iterator[Record]:
         """Give the records in order.
 
@@ -44,22 +70,30 @@ class SealedLog:
             OSError: when the file cannot be read.
         """
         self.records, self.is_cut_off = 0, False
-        name = self.source.name
+        name, last, backward = self.source.name, 0, None
         with self.source.path.open("rb") as file:
             stream = _HashingStream(file)
             try:
                 for record in log_records(log_lines(stream, name), name):
                     yield record
                     self.records += 1
+                    if record.t < last and backward is None:
+                        backward = record.seq
+                    last = record.t
             except LogDamageError as error:
-                if self.proof is not None or not (self.source.live and error.cut_off):
+                if not self._may_end_so(error):
                     raise
                 self.is_cut_off = True
         if self.proof is not None and stream.digest != self.proof.files.get(WRITE_LOG_FILE):
-            self._check_records(self.proof.log)
+            self._check_records(self.proof.log, backward)
 
-    def _check_records(self, proven: LogSummary) -> None:
-        """Hold every record against the proof; a log that was only compressed anew passes."""
+    def _check_records(self, proven: LogSummary, backward: int | None) -> None:
+        """Hold every record against the proof; a log that was only compressed anew passes.
+
+        Args:
+            proven: What the proof says of the log.
+            backward: The first record that is older than the one before it; None when none is.
+        """
         name, tree = self.source.name, LogTree()
         with self.source.path.open("rb") as file:
             for line in log_lines(file, name):
@@ -73,7 +107,9 @@ class SealedLog:
             raise FormatError(
                 name,
                 f"expected records with the root {proven.root}, which the proof states, got {tree.root}",
-                hint="every record is whole and in its place, so which one was changed cannot be told",
+                hint="every record is whole and in its place, so which one was changed cannot be told"
+                if backward is None
+                else f"record {backward} is the first that is older than the one before it",
             )
 
 

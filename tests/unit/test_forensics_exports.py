@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from catfs.digest import Digest
 from catfs.errors import UsageError
+from catfs.forensics.counting import counts_in
 from catfs.forensics.exports import (
     TABLES,
     CsvFolder,
@@ -295,3 +296,41 @@ def test_what_was_read_under_a_moved_name_has_no_digest() -> None:
     ]
     files = _statement(log, {b"src/main.c": b"int main;"})["predicate"]["monitorLog"]["fileAccess"]
     assert [file.get("digest") for file in files if file["annotations"]["access"] == "read"] == [None]
+
+
+UNDONE: Sequence[Mapping[str, object]] = [
+    _process(7, 1, "sh"),
+    _change("create", "kept", 10, 7, mode=0o100644, uid=0, gid=0),
+    _change("create", "back", 11, 7, mode=0o100644, uid=0, gid=0),
+    _change("write", "back", 11, 7, offset=0, length=5, data=0),
+    _change("undo", "", 0, 0, first=2),
+]
+"""A log in which the records 2 and 3 were taken back."""
+
+
+def test_what_was_undone_is_marked_and_makes_no_file(tmp_path: Path) -> None:
+    """Every record is there, those that count no more with a mark; files are what counts alone."""
+    counts = counts_in([range(2), range(5, 9)])
+    write_tables(_records(UNDONE), SqliteFile(tmp_path / "s"), counts)
+    database = sqlite3.connect(tmp_path / "s")
+    assert database.execute("SELECT seq FROM records WHERE undone").fetchall() == [(2,), (3,), (4,)]
+    assert database.execute("SELECT first FROM records WHERE op = 'undo'").fetchall() == [(2,)]
+    assert database.execute("SELECT path FROM files").fetchall() == [("kept",)]
+    database.close()
+    stream = io.BytesIO()
+    write_trace_events(_records(UNDONE), stream, "a log", counts)
+    events = json.loads(stream.getvalue())["traceEvents"]
+    assert [event["name"] for event in events if event.get("cat") == "file"] == ["kept"]
+    stream = io.BytesIO()
+    write_runtime_trace(_records(UNDONE), stream, FACTS, lambda *_: None, counts)
+    log = json.loads(stream.getvalue())["predicate"]["monitorLog"]
+    assert [file["name"] for file in log["fileAccess"]] == ["kept"]
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=9, unique=True).map(sorted))
+def test_what_counts_is_what_lies_in_a_range(edges: list[int]) -> None:
+    """A number counts exactly when one of the ranges has it."""
+    runs = [range(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=False)]
+    counts = counts_in(runs)
+    for seq in range(60):
+        assert counts(seq) == any(seq in run for run in runs)

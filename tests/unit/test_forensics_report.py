@@ -10,7 +10,7 @@ from catfs.errors import UsageError
 from catfs.forensics.report import Content, RunFacts, collect, compare_texts, make_page
 from catfs.forensics.report.collect import Fate, ReportLog
 from catfs.forensics.report.page import SCRIPTS, STYLES
-from catfs.records.write_record import record_from_dict
+from catfs.records.write_record import OPERATIONS, record_from_dict
 from tests.support.workspaces import LOG, START
 
 ASSETS = resources.files("catfs.forensics.report") / "assets"
@@ -124,3 +124,10 @@ def test_every_asset_is_on_the_page() -> None:
     """No script or style lies there unused."""
     own = {path.name for path in ASSETS.iterdir() if path.name.endswith((".js", ".css"))}
     assert own == {name for name in (*STYLES, *SCRIPTS) if "/" not in name}
+
+
+def test_every_operation_of_the_log_has_its_place() -> None:
+    """The column of operations and the groups of the page know each one."""
+    assert set(collect.OPERATIONS) == {*OPERATIONS, "process"}
+    script = (ASSETS / "state.js").read_text("utf-8")
+    assert all(f'"{operation}"' in script for operation in collect.OPERATIONS)

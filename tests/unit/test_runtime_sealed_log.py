@@ -61,7 +61,7 @@ def test_a_log_that_was_compressed_anew_is_the_same_log(tmp_path: Path) -> None:
         (lambda: _pack(LINES[0] + LINES[2]), "expected sequence number 1, got 2, after 1 whole"),
         (lambda: _pack(LINES[0] + b"{}\n" + LINES[2]), "line 2 is no record"),
         (lambda: _pack(b"".join(LINES)[:-9]), "the last line is cut off, after 2 whole"),
-        (lambda: _pack(_renumbered([LINES[0], LINES[2], LINES[1]])), "expected records with the root"),
+        (lambda: _pack(_renumbered([LINES[0], LINES[2], LINES[1]])), "record 2 is the first that is older"),
         (lambda: _pack(b"".join(LINES).replace(b"dist", b"dust")), "which one was changed cannot be told"),
     ],
 )

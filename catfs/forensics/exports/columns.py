@@ -92,11 +92,13 @@ RECORDS: Final = Table(
             flags="flags of a rename",
             data="where the bytes are in the data file of the session",
             ino2="inode number of what had the new name",
+            first="first record that an undo takes back: `records.seq`",
         ),
         Column("name", Type.TEXT, "name of an extended attribute"),
         Column("value", Type.BYTES, "value of an extended attribute"),
         Column("digest", Type.TEXT, "SHA-256 of a content, in hexadecimal"),
         Column("unlinked", Type.FLAG, "whether the file had no name any more"),
+        Column("undone", Type.FLAG, "whether a later undo took it back"),
     ),
 )
 """Every record of the log, those of processes too."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import orjson
 
 from catfs.digest import Digest
+from catfs.forensics.counting import Counts, all_count
 from catfs.forensics.exports.tables import TableCounts, text_of
 from catfs.forensics.lifetimes import FileKind, FileLife, FileTable
 from catfs.forensics.processes import Process, ProcessTable
@@ -67,7 +68,11 @@ class TraceFacts:
 
 
 def write_runtime_trace(
-    records: Iterable[Record], stream: BinaryIO, facts: TraceFacts, base: BaseDigest
+    records: Iterable[Record],
+    stream: BinaryIO,
+    facts: TraceFacts,
+    base: BaseDigest,
+    counts: Counts = all_count,
 ) -> TableCounts:
     """Write the statement.
 
@@ -76,12 +81,13 @@ def write_runtime_trace(
         stream: Where to.
         facts: What else it says.
         base: What files of the original held.
+        counts: Which records count; files know nothing of the others.
 
     Raises:
         FormatError: from the records, or when one lacks a field that its operation needs.
         OSError: when the stream cannot be written to.
     """
-    log = _Log(base)
+    log = _Log(base, counts)
     for record in records:
         log.take(record)
     files = _written_files(log, facts), _read_files(log, facts)
@@ -110,8 +116,9 @@ class _Read:
 class _Log:
     """What the statement is made from, growing record by record."""
 
-    def __init__(self, base: BaseDigest) -> None:
+    def __init__(self, base: BaseDigest, counts: Counts) -> None:
         self.records = 0
+        self._counts = counts
         self.processes = ProcessTable()
         self.files = FileTable()
         self.reads: list[_Read] = []
@@ -123,9 +130,9 @@ class _Log:
         self.records += 1
         process = self.processes.note(record)
         number = None if process is None else process.number
-        self.files.note(record, number)
-        if not isinstance(record, WriteRecord):
+        if not isinstance(record, WriteRecord) or record.op == "undo" or not self._counts(record.seq):
             return
+        self.files.note(record, number)
         if record.op == "read":
             is_moved = bool(self._moved) and any(
                 (record.domain, above) in self._moved for above in _with_parents(record.path)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
+from catfs.forensics.counting import Counts, all_count
 from catfs.forensics.exports.columns import FILES, PROCESSES, RECORDS, Row, Table
 from catfs.forensics.lifetimes import FileLife, FileTable
 from catfs.forensics.processes import Process, ProcessTable
@@ -32,6 +33,7 @@ _NUMBERS = (
     "flags",
     "data",
     "ino2",
+    "first",
 )
 _NO_NUMBERS = (None,) * len(_NUMBERS)
 
@@ -63,18 +65,19 @@ class TableCounts:
     files: int
 
 
-def write_tables(records: Iterable[Record], sink: TableSink) -> TableCounts:
+def write_tables(records: Iterable[Record], sink: TableSink, counts: Counts = all_count) -> TableCounts:
     """Write the three tables of a log.
 
     Args:
         records: All its records, in order.
+        counts: Which of them count; files know nothing of the others.
         sink: Where to; it is finished at the end.
 
     Raises:
         FormatError: from the records, or when one lacks a field that its operation needs.
         OSError: when the sink cannot be written to.
     """
-    tables = _Tables()
+    tables = _Tables(counts)
     with sink:
         rows: list[Row] = []
         for record in records:
@@ -124,8 +127,9 @@ class _Activity:
 class _Tables:
     """What the tables of processes and files are made from, growing record by record."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts) -> None:
         self.records = 0
+        self._record_counts = counts
         self.processes = ProcessTable()
         self.files = FileTable()
         self._activities: list[_Activity] = []
@@ -139,8 +143,10 @@ class _Tables:
             self._count(number, record)
         if isinstance(record, ProcessRecord):
             return _process_record_row(record, number)
-        self.files.note(record, number)
-        return _record_row(record, number)
+        undone = not self._record_counts(record.seq)
+        if not undone and record.op != "undo":
+            self.files.note(record, number)
+        return _record_row(record, number, undone)
 
     def process_rows(self) -> Iterable[Row]:
         """Give the rows of the processes."""
@@ -160,7 +166,7 @@ class _Tables:
                 activity.reads += 1
 
 
-def _record_row(record: WriteRecord, process: int | None) -> Row:
+def _record_row(record: WriteRecord, process: int | None, undone: bool) -> Row:
     numbers, texts = record.numbers, record.texts
     cells = tuple(map(numbers.get, _NUMBERS)) if numbers else _NO_NUMBERS
     path2: tuple[str | None, bytes | None] = (None, None)
@@ -175,13 +181,13 @@ def _record_row(record: WriteRecord, process: int | None) -> Row:
         *path2,
         *(record.ino, record.pid, process),
         *cells,
-        *(name, texts.get("value"), digest, record.unlinked),
+        *(name, texts.get("value"), digest, record.unlinked, undone),
     )
 
 
 def _process_record_row(record: ProcessRecord, process: int | None) -> Row:
     head = (record.seq, record.t, "process", None, None, None, None, None, None, record.pid, process)
-    return (*head, *_NO_NUMBERS, None, None, None, False)
+    return (*head, *_NO_NUMBERS, None, None, None, False, False)
 
 
 def _process_row(process: Process, activity: _Activity) -> Row:

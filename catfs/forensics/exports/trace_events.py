@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 
 import orjson
 
+from catfs.forensics.counting import Counts, all_count
 from catfs.forensics.exports.tables import TableCounts, text_of
 from catfs.forensics.lifetimes import FileTable
 from catfs.forensics.processes import Process, ProcessTable
@@ -68,8 +69,9 @@ class _Counter:
 class _Trace:
     """What the events are made from, growing record by record."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts) -> None:
         self.records = 0
+        self._counts = counts
         self.start = 0
         self.processes = ProcessTable()
         self.files = FileTable()
@@ -84,11 +86,12 @@ class _Trace:
         self.records += 1
         process = self.processes.note(record)
         number = None if process is None else process.number
-        self.files.note(record, number)
         if number is not None:
             self.ends[number] = record.t
-        if isinstance(record, WriteRecord) and record.op not in {"sync", "base", "content"}:
-            self._take_change(record, number)
+        if isinstance(record, WriteRecord) and record.op != "undo" and self._counts(record.seq):
+            self.files.note(record, number)
+            if record.op not in {"sync", "base", "content"}:
+                self._take_change(record, number)
 
     def _take_change(self, record: WriteRecord, number: int | None) -> None:
         slices = self.slices.setdefault(number, {})
@@ -105,19 +108,22 @@ class _Trace:
             self.counter.add(record.t, record.number("length"))
 
 
-def write_trace_events(records: Iterable[Record], stream: BinaryIO, name: str) -> TableCounts:
+def write_trace_events(
+    records: Iterable[Record], stream: BinaryIO, name: str, counts: Counts = all_count
+) -> TableCounts:
     """Write the trace of a log.
 
     Args:
         records: All its records, in order.
         stream: Where to.
         name: What the log is called, for people.
+        counts: Which records count; nothing else is drawn.
 
     Raises:
         FormatError: from the records, or when one lacks a field that its operation needs.
         OSError: when the stream cannot be written to.
     """
-    trace = _Trace()
+    trace = _Trace(counts)
     for record in records:
         trace.take(record)
     other = {"log": name, "start_ns": str(trace.start), "records": str(trace.records)}

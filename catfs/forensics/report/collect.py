@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from catfs.errors import UsageError, printable
+from catfs.forensics.counting import Counts, all_count
 from catfs.forensics.lifetimes import FileLife, FileTable
 from catfs.forensics.processes import Process, ProcessTable
 from catfs.forensics.report.packing import NumberColumn
@@ -36,8 +37,11 @@ OPERATIONS: Final = (
     "base",
     "content",
     "sync",
+    "undo",
 )
 """The operations in the order in which the column `op` counts them."""
+
+_WITHOUT_FILE: Final = frozenset({"sync", "undo"})
 
 _PLACE_OF: Final = {operation: place for place, operation in enumerate(OPERATIONS)}
 
@@ -60,16 +64,22 @@ Fates = Mapping[tuple[int, bytes], Fate]
 
 
 class ReportLog:
-    """The records of a log, taken in one by one."""
+    """The records of a log, taken in one by one.
 
-    def __init__(self) -> None:
+    Args:
+        counts: Which records count; what became of files is told without the others.
+    """
+
+    def __init__(self, counts: Counts = all_count) -> None:
         self.records = 0
+        self._counts = counts
         self.start = 0
         """Time of the first record, in nanoseconds since 1970."""
         self._processes = ProcessTable()
         self._files = FileTable()
         self._paths: dict[bytes, int] = {}
         self._file_places: dict[int, int] = {}
+        self._first_paths: dict[int, int] = {}
         self._second_paths: list[tuple[int, int]] = []
         names = {
             "time": True,
@@ -98,7 +108,8 @@ class ReportLog:
             self.start = record.t
         process = self._processes.note(record)
         number = None if process is None else process.number
-        self._files.note(record, number)
+        if not (isinstance(record, WriteRecord) and record.op == "undo") and self._counts(record.seq):
+            self._files.note(record, number)
         columns = self._columns
         columns["time"].append(record.t - self.start)
         columns["process"].append(_NONE if number is None else number + 1)
@@ -113,21 +124,23 @@ class ReportLog:
     def _change_cells(self, record: WriteRecord) -> tuple[int, int, int, int, int]:
         numbers = record.numbers
         file = _NONE
-        if record.op != "sync":
-            file = self._file_place(record.ino)
+        path = self._path_place(record.path)
+        if record.op not in _WITHOUT_FILE:
+            file = self._file_place(record.ino, path)
         if "ino2" in numbers:
-            self._file_place(numbers["ino2"])
+            self._file_place(numbers["ino2"], self._path_place(record.text("path2")))
         if "path2" in record.texts:
             self._second_paths.append((self.records, self._path_place(record.texts["path2"])))
         return (
             _PLACE_OF[record.op],
-            self._path_place(record.path),
+            path,
             file,
             numbers.get("offset", 0),
             numbers.get("length", 0),
         )
 
-    def _file_place(self, ino: int) -> int:
+    def _file_place(self, ino: int, path: int) -> int:
+        self._first_paths.setdefault(ino, path)
         return self._file_places.setdefault(ino, len(self._file_places) + 1)
 
     def _path_place(self, path: bytes) -> int:
@@ -172,12 +185,12 @@ class ReportLog:
 
     def _file_fields(self, ino: int, fates: Fates | None) -> dict[str, object]:
         life = self._files.life(ino)
-        if life is None:  # an untouched file of the original that came back under another number
+        if life is None:  # all about it was undone, or it came back untouched under another number
             return {
                 **dict.fromkeys(_FILE_KEYS),
                 "ino": ino,
                 "domain": 0,
-                "path": _NONE,
+                "path": self._first_paths[ino],
                 "names": 0,
                 "kind": "unknown",
                 "state": "untouched",

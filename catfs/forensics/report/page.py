@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Final
 
 import catfs
+from catfs.forensics.counting import Counts, all_count
 from catfs.forensics.report.collect import ReportLog
 from catfs.forensics.report.facts import RunFacts
 from catfs.forensics.report.packing import pack
@@ -39,18 +40,19 @@ LICENCES: Final = ("vendor/uPlot.LICENSE", "vendor/d3-hierarchy.LICENSE")
 """What comes along because the page carries the libraries."""
 
 
-def make_page(records: Iterable[Record], facts: RunFacts) -> bytes:
+def make_page(records: Iterable[Record], facts: RunFacts, counts: Counts = all_count) -> bytes:
     """Give the page of a run.
 
     Args:
         records: All records of its log, in order.
         facts: What else is known of it.
+        counts: Which records count: not those that were undone.
 
     Raises:
         UsageError: when there are too many records for a page.
         FormatError: from the records, or when one lacks a field that its operation needs.
     """
-    log = ReportLog()
+    log = ReportLog(counts)
     for record in records:
         log.take(record)
     head, columns = log.packed(facts.fates())

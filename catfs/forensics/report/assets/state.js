@@ -9,7 +9,7 @@
     ["remove", "Remove", ["unlink", "rmdir"]],
     ["attribute", "Attributes", ["setattr", "setxattr", "removexattr"]],
     ["read", "Read", ["read", "base"]],
-    ["note", "Notes", ["process", "content", "sync"]],
+    ["note", "Notes", ["process", "content", "sync", "undo"]],
   ];
 
   /** Give a test of a path: a part of it, or with * and ? a pattern: for the whole, or without / for the name. */
