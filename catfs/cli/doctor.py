@@ -6,11 +6,12 @@ from pathlib import Path
 
 from catfs.cli.output import print_json, print_result, tell
 from catfs.cli.words import add_json, plain
-from catfs.errors import printable
+from catfs.errors import counted, printable
 from catfs.runtime.doctor import Treatment, clean, examine_workspace, find_dead_mounts
+from catfs.runtime.histories import KeptHistory, drop_history, list_histories
 from catfs.runtime.machine import MachineCheck, check_machine
 from catfs.runtime.sessions import SessionFacts
-from catfs.runtime.subject import is_suspended, readable_sessions
+from catfs.runtime.subject import find_finished_run, is_suspended, readable_sessions
 from catfs.runtime.workspace import Workspace
 
 _EPILOG = """\
@@ -18,6 +19,7 @@ Without --fix nothing is changed. With it, interrupted commits are finished or u
 mounts and incomplete runs are removed; what is lost by that is said first. A mount whose server hangs is cut
 off from it, so that whoever waits gets an error; its session can be mounted again. A suspended session, which
 is a mount whose server ended, is no waste: `catfs mount` goes on with it, `catfs umount --discard` drops it.
+Nor is the history that runs keep (--history): how much there is, is told, and --drop-history RUN makes room.
 
 Sessions, commits and runs are those of the workspace at or above the working directory, mounts those at or
 below it.
@@ -29,12 +31,22 @@ examples:
   catfs doctor --fix
 """
 
+_HISTORIES_SHOWN = 5
+"""Most runs that are named with the size of their history."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--fix", action="store_true", help="clean up what is found")
+    parser.add_argument(
+        "--drop-history",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="first remove the history of a run (repeatable); the run itself stays, and holds as before",
+    )
     add_json(parser)
 
 
@@ -42,6 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     place = Path.cwd()
     workspace = Workspace.find(place)
+    for word in arguments.drop_history:
+        dropped = drop_history(find_finished_run(word, place))
+        tell(f"the history of run {plain(dropped.run_id)} is removed: {counted(dropped.size, 'byte')}")
     if workspace is None:
         tell("there is no workspace here; only mounts and the machine are looked at")
     checks = check_machine(place if workspace is None else workspace.folder)
@@ -50,11 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
         treatments = list(clean(findings))
     else:
         treatments = [Treatment(finding, cleaned=False, report="") for finding in findings]
+    histories = [] if workspace is None else list_histories(workspace)
     in_order = all(check.ok for check in checks) and all(treatment.cleaned for treatment in treatments)
     if arguments.json:
-        print_json(_json(checks, treatments, in_order=in_order))
+        print_json(_json(checks, treatments, histories, in_order=in_order))
     else:
         _show(checks, _suspended(workspace), treatments, fix=arguments.fix)
+        _show_histories(histories)
     return 0 if in_order else 1
 
 
@@ -80,15 +97,33 @@ def _show(
         tell("`catfs doctor --fix` cleans up what is listed as FOUND")
 
 
+def _show_histories(histories: list[KeptHistory]) -> None:
+    """Tell how much room histories take; the runs that keep the most come first."""
+    if not histories:
+        return
+    size = sum(kept.size for kept in histories)
+    who = "1 run keeps its history" if len(histories) == 1 else f"{len(histories)} runs keep their history"
+    print_result(f"note     {who}, {counted(size, 'byte')}: --drop-history RUN makes room")
+    for kept in sorted(histories, key=lambda kept: -kept.size)[:_HISTORIES_SHOWN]:
+        print_result(f"         {plain(kept.run_id)}: {counted(kept.size, 'byte')}")
+
+
 def _suspended(workspace: Workspace | None) -> list[SessionFacts]:
     return [] if workspace is None else list(filter(is_suspended, readable_sessions(workspace)))
 
 
-def _json(checks: list[MachineCheck], treatments: list[Treatment], *, in_order: bool) -> dict[str, object]:
+def _json(
+    checks: list[MachineCheck],
+    treatments: list[Treatment],
+    histories: list[KeptHistory],
+    *,
+    in_order: bool,
+) -> dict[str, object]:
     return {
         "schema": "cli-doctor.v1",
         "in_order": in_order,
         "machine": [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks],
+        "histories": [{"run_id": plain(kept.run_id), "size": kept.size} for kept in histories],
         "findings": [
             {
                 "trouble": treatment.finding.trouble.value,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catfs.overlay import DataFile
+from catfs.overlay import DataFile, ForkedData
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -70,3 +70,31 @@ def test_a_failed_append_counts_for_nothing(tmp_path: Path) -> None:
     data.sync()
     assert data.read(100, 4) == b"kept"
     os.close(data.descriptor)
+
+
+def test_a_fork_reads_both_parts_and_writes_only_its_own(data: DataFile) -> None:
+    """What is added lies behind what was there and is read together with it; the file stays as it was."""
+    data.append(b"0123456789")
+    added = os.memfd_create("catfs-test-added", os.MFD_CLOEXEC)
+    fork = ForkedData(data.descriptor, data.size, added)
+    assert fork.append(b"abc") == 10
+    assert fork.append(b"def") == 13
+    assert fork.read(0, 16) == b"0123456789abcdef"
+    assert fork.read(8, 4) == b"89ab"
+    assert fork.read(12, 2) == b"cd"
+    assert fork.read(3, 2) == b"34"
+    fork.write(10, b"ABC")
+    assert fork.read(9, 5) == b"9ABCd"
+    assert (data.read(0, 10), os.fstat(data.descriptor).st_size) == (b"0123456789", 10)
+    os.close(added)
+
+
+def test_a_fork_of_an_empty_file_is_a_file(data: DataFile) -> None:
+    """There is nothing below it."""
+    added = os.memfd_create("catfs-test-added", os.MFD_CLOEXEC)
+    fork = ForkedData(data.descriptor, 0, added)
+    assert fork.append(b"abc") == 0
+    assert fork.read(0, 3) == b"abc"
+    with pytest.raises(EOFError, match="ends at 3, expected 4 bytes"):
+        fork.read(0, 4)
+    os.close(added)
