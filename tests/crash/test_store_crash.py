@@ -10,12 +10,12 @@ from catfs.digest import Digest
 from catfs.merkle import IndexFacts, IndexReader, IndexWriter, hidden_digest
 from catfs.records import Entry, Kind
 from catfs.store import LocalStore, check_store, collect_garbage
+from tests.support.killed import run_until
 
 KEPT = b"held before"
 SMALL = [b"small %d" % at for at in range(5)]
 LARGE = [b"large " * 20_000, bytes(range(256)) * 500]
 CALLS = ["write", "fsync", "rename", "mkdir", "unlink", "utime", "open"]
-_KILLED = 77
 
 
 def _batch(store: LocalStore) -> None:
@@ -45,33 +45,6 @@ def _collect(store: LocalStore) -> None:
     collect_garbage(store, live, grace_ns=0, clock=lambda: 2**62)
 
 
-def _run_until(number: int, action: Callable[[], None]) -> bool:
-    """Do something in a process that dies at a call, and say whether it got to the end."""
-    child = os.fork()
-    if not child:
-        left = number
-        for name in CALLS:
-            real = getattr(os, name)
-
-            def counted(*arguments: object, _real: Callable[..., object] = real, **named: object) -> object:
-                nonlocal left
-                left -= 1
-                if not left:
-                    os._exit(_KILLED)
-                return _real(*arguments, **named)
-
-            setattr(os, name, counted)
-        status = 1
-        try:
-            action()
-            status = 0
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, _KILLED)
-    return status == 0
-
-
 @pytest.mark.parametrize("work", [_batch, _one_by_one, _join, _collect])
 def test_a_killed_writer_leaves_nothing_that_reads_as_valid(
     tmp_path: Path, work: Callable[[LocalStore], None], monkeypatch: pytest.MonkeyPatch
@@ -81,7 +54,7 @@ def test_a_killed_writer_leaves_nothing_that_reads_as_valid(
     for number in range(1, 1000):
         root = tmp_path / str(number)
         kept = LocalStore(root).put(KEPT)
-        is_done = _run_until(number, lambda root=root: work(LocalStore(root)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        is_done = run_until(number, CALLS, lambda root=root: work(LocalStore(root)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         store = LocalStore(root)
         assert check_store(store, threads=1).problems == ()
         assert store.get(kept) == KEPT
@@ -112,7 +85,7 @@ def test_a_killed_writer_leaves_the_old_index_or_the_new(tmp_path: Path) -> None
     for number in range(1, 100):
         path = tmp_path / f"{number}.index"
         write(path, 1)
-        is_done = _run_until(number, lambda path=path: write(path, 2))  # type: ignore[misc]  # as above
+        is_done = run_until(number, CALLS, lambda path=path: write(path, 2))  # type: ignore[misc]  # as above
         with IndexReader(path) as index:
             seen.add(index.facts.files)
         write(path, 3)
