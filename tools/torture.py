@@ -5,6 +5,7 @@
     python -m tools.torture sessions [--first SEED] [--count N]
     python -m tools.torture power [--first SEED] [--count N]
     python -m tools.torture crowd [--disjoint N] [--colliding N]
+    python -m tools.torture damage [--first SEED] [--count N]
 
 Run it from the project folder, as root, on a machine that may be busy for a while; with TMPDIR on a tmpfs
 `points` strikes a thousand times in some seconds. Each violation is printed as it is found; the last line
@@ -13,6 +14,7 @@ counts them, and the exit status is 1 when there was one.
 
 import argparse
 import itertools
+import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,7 +22,9 @@ from pathlib import Path
 
 import pytest
 
+from catfs.errors import CatfsError
 from tests.model.test_session_model import run_session
+from tests.support.damage import FORMATS, damaged
 from tests.support.points import SHAPES, Points
 from tests.support.torture import FAULTS, LiveSession, Sweep, crowd
 
@@ -73,6 +77,22 @@ def _power(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
                 yield [f"seed {seed}: {error}"]
 
 
+def _damage(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+    """Damage a file of each format, and read it."""
+    for name, form in FORMATS.items():
+        place = folder / name.replace("/", " ")
+        place.mkdir()
+        path = form.write(place)
+        data, sound = path.read_bytes(), form.read(path)
+        for seed in range(arguments.first, arguments.first + arguments.count):
+            path.write_bytes(damaged(data, random.Random(seed)))  # noqa: S311  # repeatable
+            try:
+                believed = form.agrees(sound, form.read(path))
+            except CatfsError:
+                believed = True
+            yield [] if believed else [f"{name}, seed {seed}: something else was read"]
+
+
 def _crowd(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
     """Let many runs commit at the same time."""
     yield crowd(folder, arguments.disjoint, arguments.colliding)
@@ -92,7 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     strikes.set_defaults(work=_strikes)
     sessions = commands.add_parser("sessions", help="random mounted sessions against a model")
     power = commands.add_parser("power", help="random sessions on a disk whose power is cut")
-    for command, work, count in ((sessions, _sessions, 1000), (power, _power, 1000)):
+    damage = commands.add_parser("damage", help="files of every format, damaged at random and read")
+    for command, work, count in (
+        (sessions, _sessions, 1000),
+        (power, _power, 1000),
+        (damage, _damage, 10000),
+    ):
         command.add_argument("--first", type=int, default=1000, metavar="SEED")
         command.add_argument("--count", type=int, default=count, metavar="N")
         command.set_defaults(work=work)
