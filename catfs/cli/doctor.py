@@ -7,7 +7,8 @@ from pathlib import Path
 from catfs.cli.output import print_json, print_result, tell
 from catfs.cli.words import add_json, plain
 from catfs.errors import counted, printable
-from catfs.runtime.doctor import Treatment, clean, examine_workspace, find_dead_mounts
+from catfs.runtime.doctor import clean, examine_workspace, find_dead_mounts
+from catfs.runtime.findings import Treatment
 from catfs.runtime.histories import KeptHistory, drop_history, list_histories
 from catfs.runtime.machine import MachineCheck, check_machine
 from catfs.runtime.sessions import SessionFacts

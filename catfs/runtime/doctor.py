@@ -9,9 +9,7 @@ data: only its dead mount is taken away.
 import os
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Collection, Iterable, Iterator
 from errno import ENOTCONN
 from functools import partial
 from pathlib import Path
@@ -19,8 +17,10 @@ from typing import Final
 
 from catfs.clock import Clock, system_clock
 from catfs.commit import Outcome, Recovery, list_decided, list_journals
-from catfs.errors import CatfsError, FormatError, UsageError, printable, reason_of
+from catfs.errors import FormatError, UsageError, printable, reason_of
 from catfs.ledger import RunFolder, list_runs
+from catfs.runtime.findings import Finding, NotCleanedError, Treatment, Trouble
+from catfs.runtime.kept_health import examine_indexes, examine_store
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import MOUNT_TABLE, abort, catfs_mounts, detach, workspace_of_view
 from catfs.runtime.recovery import recover_workspace
@@ -37,58 +37,6 @@ ANSWER_SECONDS: Final = 5.0
 """How long a mount may take to answer, in seconds. One whose server hangs would keep us for ever."""
 
 _STAGE = "stage"
-
-
-class Trouble(Enum):
-    """What was found."""
-
-    INTERRUPTED_COMMIT = "interrupted_commit"
-    LEFT_STAGE = "left_stage"
-    DEAD_SESSION = "dead_session"
-    DAMAGED_SESSION = "damaged_session"
-    DEAD_MOUNT = "dead_mount"
-    SILENT_MOUNT = "silent_mount"
-    LOST_SESSION = "lost_session"
-    INCOMPLETE_RUN = "incomplete_run"
-    DAMAGED_CONFIGURATION = "damaged_configuration"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not in order.
-
-    Args:
-        trouble: What it is.
-        subject: Id or path of it.
-        sentence: What is the matter, for people.
-        lost: What cleaning up loses for good; empty when nothing.
-        clean: Cleans it up and says what was done; None when nothing can be done here.
-    """
-
-    trouble: Trouble
-    subject: str
-    sentence: str
-    lost: str
-    clean: Callable[[], str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Treatment:
-    """What became of one finding.
-
-    Args:
-        finding: The finding.
-        cleaned: Whether it is gone.
-        report: What was done, or what stood in the way.
-    """
-
-    finding: Finding
-    cleaned: bool
-    report: str
-
-
-class NotCleanedError(CatfsError):
-    """What was found is still there; the sentence says why."""
 
 
 def examine_workspace(workspace: Workspace, clock: Clock = system_clock) -> list[Finding]:
@@ -113,6 +61,7 @@ def examine_workspace(workspace: Workspace, clock: Clock = system_clock) -> list
             findings.append(_dead_session(item, in_use))
     findings += _find_runs(workspace, {item.identity for item in facts if item.live}, settled)
     findings += find_dead_mounts(workspace.root, facts)
+    findings += [*examine_indexes(workspace), *examine_store(workspace)]
     return findings
 
 

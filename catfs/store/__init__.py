@@ -2,7 +2,7 @@
 
 from catfs.store.batch import LocalBatch
 from catfs.store.check import StoreCheck, StoreProblem, check_store
-from catfs.store.collect import GRACE_NS, Collection, collect_garbage
+from catfs.store.collect import GRACE_NS, Collection, clear_temporaries, collect_garbage, left_temporaries
 from catfs.store.interface import (
     Batch,
     CatalyticStore,
@@ -35,6 +35,8 @@ __all__ = [
     "StoreStatistics",
     "StreamSource",
     "check_store",
+    "clear_temporaries",
     "collect_garbage",
+    "left_temporaries",
     "store_statistics",
 ]

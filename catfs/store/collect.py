@@ -12,7 +12,7 @@ from pathlib import Path
 from catfs.clock import Clock, system_clock
 from catfs.digest import Digest
 from catfs.store.local import LocalStore
-from catfs.store.lock import cleaning
+from catfs.store.lock import StoreBusyError, cleaning
 from catfs.store.loose import TEMPORARY_FOLDER, iterate_loose
 from catfs.store.pack import PackFile
 
@@ -86,7 +86,9 @@ class _Cleaning:
         for path, digest in iterate_loose(self._store.root):
             if digest is not None:
                 self._clean_loose(path, digest)
-        temporaries = self._clean_temporaries()
+        temporaries = len(_temporaries(self._store.root))
+        if not self._dry_run:
+            _remove_temporaries(self._store.root)
         if not self._dry_run:
             self._store.packs.join()
         return Collection(
@@ -122,10 +124,35 @@ class _Cleaning:
         if not self._dry_run:
             path.unlink()
 
-    def _clean_temporaries(self) -> int:
-        """Remove temporary files whose writers are gone: none can be alive, because writers hold the lock."""
-        paths = list((self._store.root / TEMPORARY_FOLDER).iterdir())
-        if not self._dry_run:
-            for path in paths:
-                path.unlink(missing_ok=True)
-        return len(paths)
+
+def left_temporaries(store: LocalStore) -> int:
+    """Give the number of temporary files that writers which are gone have left; 0 while somebody writes."""
+    try:
+        with cleaning(store.root):
+            return len(_temporaries(store.root))
+    except StoreBusyError:
+        return 0
+
+
+def clear_temporaries(store: LocalStore) -> None:
+    """Remove the temporary files that writers which are gone have left.
+
+    Args:
+        store: The store.
+
+    Raises:
+        StoreBusyError: when somebody writes to the store.
+        OSError: when one cannot be removed.
+    """
+    with cleaning(store.root):
+        _remove_temporaries(store.root)
+
+
+def _temporaries(root: Path) -> list[Path]:
+    return list((root / TEMPORARY_FOLDER).iterdir())
+
+
+def _remove_temporaries(root: Path) -> None:
+    """Remove temporary files whose writers are gone: none can be alive, because writers hold the lock."""
+    for path in _temporaries(root):
+        path.unlink(missing_ok=True)

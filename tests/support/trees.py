@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EOPNOTSUPP
 from pathlib import Path
@@ -192,3 +193,13 @@ def _walk(top: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
     for folder, directories, files in os.walk(top):
         for name in (*directories, *files):
             yield os.path.join(folder, name), os.lstat(os.path.join(folder, name))
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """Give a descriptor of a folder."""
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield root
+    finally:
+        os.close(root)

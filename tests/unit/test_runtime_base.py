@@ -16,6 +16,7 @@ from catfs.records import BaseKind
 from catfs.runtime import base_reader
 from catfs.runtime.base import Base, BasePlaces, UnreadableDomainError, Used, load_bases, read_roots
 from catfs.runtime.base_reader import BaseReader, open_base
+from tests.support.trees import opened
 
 
 class _Place:
@@ -37,11 +38,8 @@ class _Place:
         self._sessions += 1
         folder = self.root / f"session-{self._sessions}"
         folder.mkdir()
-        root = os.open(self.domain, os.O_RDONLY | os.O_DIRECTORY)
-        try:
+        with opened(self.domain) as root:
             yield BasePlaces(folder, self.root / "store", (self.index,), (root,), ())
-        finally:
-            os.close(root)
 
     def settle(self) -> None:
         """Let the index be one that vouches for every file: they were made long before it."""
@@ -50,12 +48,9 @@ class _Place:
 
     def tree(self) -> Tree:
         """Give the tree of the domain, read without any help."""
-        root = os.open(self.domain, os.O_RDONLY | os.O_DIRECTORY)
-        try:
+        with opened(self.domain) as root:
             nodes = MemoryNodes()
             return Tree(nodes, capture(root, nodes).root_entry)
-        finally:
-            os.close(root)
 
 
 def _tree_of(base: Base) -> Tree:

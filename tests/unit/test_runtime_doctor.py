@@ -8,14 +8,8 @@ import pytest
 
 from catfs.commit import Outcome, Recovery
 from catfs.runtime import doctor
-from catfs.runtime.doctor import (
-    Finding,
-    NotCleanedError,
-    Trouble,
-    clean,
-    examine_workspace,
-    find_dead_mounts,
-)
+from catfs.runtime.doctor import clean, examine_workspace, find_dead_mounts
+from catfs.runtime.findings import Finding, NotCleanedError, Trouble
 from catfs.runtime.machine import check_kernel, check_machine
 from catfs.runtime.session import SessionKind
 from catfs.runtime.sessions import SessionFacts
