@@ -3,6 +3,7 @@
   "use strict";
   const { el } = catfs;
   const SHARE_MIN = 1 / 2500; /* of the map: smaller areas are drawn as one */
+  const SHOWN_MIN = 500; /* children of the folder that fills the map are drawn, however small, up to so many */
   const HEIGHT = 340;
 
   /** The folders and files of all domains as one tree; nodes are numbers. */
@@ -25,6 +26,11 @@
       }
       nodes[here].files = [...(nodes[here].files || []), i + 1];
     });
+    nodes.forEach((node) => { if (node.files) node.state = data.files.state[node.files[node.files.length - 1] - 1]; });
+    for (let at = nodes.length - 1; at > 0; at--) { /* a folder has the state that all below it share */
+      const { parent, state } = nodes[at], above = nodes[parent];
+      above.below = above.below === undefined || above.below === (nodes[at].below ?? state) ? nodes[at].below ?? state : "mixed";
+    }
     return nodes;
   }
 
@@ -68,13 +74,19 @@
       const node = this.nodes[at];
       const branch = { at, value: 0, rest: 0, children: [] };
       if (!node.children.size) { branch.value = this.sums[at]; return branch; }
+      const enough = at === this.top ? Math.min(least, this.nth([...node.children.values()])) : least;
       for (const child of node.children.values()) {
-        if (this.sums[child] >= least) branch.children.push(this.branch(child, least));
+        if (this.sums[child] >= enough && this.sums[child] > 0) branch.children.push(this.branch(child, least));
         else branch.rest += this.sums[child];
       }
       if (branch.rest > 0 && branch.children.length) branch.children.push({ at, value: branch.rest, others: true, children: [] });
       else if (!branch.children.length) branch.value = this.sums[at];
       return branch;
+    }
+
+    /** Bytes of the last child that is drawn in any case. */
+    nth(children) {
+      return children.map((child) => this.sums[child]).sort((a, b) => b - a)[Math.min(SHOWN_MIN, children.length) - 1];
     }
 
     draw() {
@@ -94,8 +106,7 @@
 
     stateOf(leaf) {
       const node = this.nodes[leaf.data.at];
-      if (leaf.data.others || !node.files) return "mixed";
-      return this.data.files.state[node.files[node.files.length - 1] - 1];
+      return (node.children.size ? node.below : node.state) || "mixed";
     }
 
     paint() {
