@@ -23,7 +23,7 @@ from catfs.records import format_time
 from catfs.records.fields import put_bytes, put_bytes_list
 from catfs.records.write_record import ProcessRecord, Record
 from catfs.runtime.live import log_of_subject
-from catfs.runtime.log_reading import LogFilter, LogSource, read_whole_log
+from catfs.runtime.log_reading import LogFilter, LogSource, read_whole_log, undone_of
 from catfs.runtime.runs import domain_of_path
 from catfs.runtime.subject import check_word, find_subject
 
@@ -83,7 +83,11 @@ def _place(path: bytes, domains: Sequence[bytes]) -> tuple[int, bytes]:
 
 
 def _records(source: LogSource, table: ProcessTable) -> Iterator[tuple[Record, Process | None]]:
-    return ((item.record, item.process) for item in read_whole_log(source, LogFilter(), table))
+    """Give the records that count: what was undone wrote nothing that is there."""
+    undone = undone_of(source)
+    for item in read_whole_log(source, LogFilter(), table):
+        if undone.counts(item.record.seq):
+            yield item.record, item.process
 
 
 def _writers(blame: Blame) -> dict[tuple[int, ProcessRecord], int]:

@@ -71,6 +71,8 @@ def change_text(record: WriteRecord, domains: Sequence[bytes]) -> str:
         text += f" -> {to}"
     if "name" in record.texts:
         text += f" [{printable(record.texts['name'])}]"
+    if "first" in record.numbers:
+        text += f"  {record.numbers['first']}.."
     if "length" in record.numbers:
         text += f"  {record.numbers.get('offset', 0)}+{record.numbers['length']}"
     return text

@@ -12,11 +12,12 @@ from catfs.overlay.processes import Processes
 from catfs.overlay.replay import ReplayClock, ReplayError, replay
 from catfs.overlay.state import Domain
 from catfs.overlay.trace import NoTrace, Trace
-from catfs.overlay.undoing import Undo, Undone
+from catfs.overlay.undoing import UNDO_MARK, Undo, Undone
 from catfs.overlay.view import View
 from catfs.overlay.write_log import WriteLog
 
 __all__ = [
+    "UNDO_MARK",
     "ContentDigests",
     "DataFile",
     "DirectoryLower",

@@ -16,7 +16,7 @@ from catfs.records.write_record import Record, WriteRecord, record_from_dict
 _ALL = 1 << 63
 """More records than any log has."""
 
-_MARK = b'"op":"undo"'
+UNDO_MARK = b'"op":"undo"'
 """In the line of every record that takes others back, and in no other: quotes in texts are escaped."""
 
 
@@ -48,6 +48,7 @@ class Undone:
                 problem = f"expected to take back records up to itself, got {undo.first} as the first"
                 raise FormatError(f"record {undo.seq}", problem)
         self._undos = tuple(undos)
+        self._in_the_end = self.ranges(_ALL)
 
     @classmethod
     def of_lines(cls, lines: Iterable[bytes]) -> "Undone":
@@ -58,7 +59,7 @@ class Undone:
         """
         found = []
         for line in lines:
-            if _MARK in line:
+            if UNDO_MARK in line:
                 with suppress(orjson.JSONDecodeError, FormatError):
                     record = record_from_dict(orjson.loads(line))
                     if isinstance(record, WriteRecord):
@@ -78,6 +79,10 @@ class Undone:
                 end = undo.first
         found.append(range(end))
         return [run for run in reversed(found) if run]
+
+    def counts(self, seq: int) -> bool:
+        """Say whether a record counts in the end."""
+        return any(seq in run for run in self._in_the_end)
 
     def counting(self, records: Iterable[Record], end: int | None = None) -> Iterator[Record]:
         """Give the records of a log that count at a moment; those behind it are not even read.

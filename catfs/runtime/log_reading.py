@@ -1,12 +1,14 @@
 """Reading a write log selectively: which records are wanted, and who made them."""
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import FormatError, printable
 from catfs.forensics import Process, ProcessTable
 from catfs.ledger import RunReader
+from catfs.overlay import UNDO_MARK, Undone
 from catfs.records import WRITE_LOG_FILE
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import OPERATIONS, ProcessRecord, Record, WriteRecord
@@ -180,6 +182,19 @@ def read_whole_log(source: LogSource, chosen: LogFilter, table: ProcessTable) ->
         LogDamageError, FormatError, OSError: as `read_log`.
     """
     return choose_items(log_lines_of(source), chosen, table)
+
+
+def undone_of(source: LogSource) -> Undone:
+    """Give which records of a log were taken back. Damage is left to whoever reads the records.
+
+    Raises:
+        FormatError: when a record takes back what comes after it.
+        OSError: when it cannot be read.
+    """
+    lines: list[bytes] = []
+    with source.path.open("rb") as stream, suppress(LogDamageError):
+        lines.extend(line for line in log_lines(stream, source.name) if UNDO_MARK in line)
+    return Undone.of_lines(lines)
 
 
 def choose_items(

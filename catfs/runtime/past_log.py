@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from catfs.errors import FormatError, counted
 from catfs.merkle import LogTree
-from catfs.overlay import Undone
+from catfs.overlay import UNDO_MARK, Undone
 from catfs.records import LogSummary
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import Record
@@ -77,7 +77,7 @@ class PastLog:
         def noted(lines: Iterator[bytes]) -> Iterator[bytes]:
             for line in lines:
                 self._tree.append(line)
-                if b'"op":"undo"' in line:
+                if UNDO_MARK in line:
                     undone.append(line)
                 yield line
 

@@ -103,3 +103,16 @@ def test_a_path_outside_is_bad_input(sample: SampleWorkspace) -> None:
     sample.add_run()
     for path in ("/elsewhere", "../x", ""):
         assert run_catfs(["blame", path], sample.root).status == 2
+
+
+def test_what_was_undone_is_not_blamed(sample: SampleWorkspace) -> None:
+    """After an undo the bytes are those of who wrote them before; the log still shows all of it."""
+    log = _two_writers()
+    first = len(log.data.splitlines())
+    log.write("out/it", (1 << 40) + 1, 0, 100, 13)
+    log.add("undo", "", 1, first=first)
+    sample.add_run(log=log.data)
+    found = _json(sample, "out/it")
+    assert [(writer["pid"], writer["bytes"]) for writer in found["writers"]] == [(12, 80), (13, 10)]
+    shown = run_catfs(["log", "--op", "undo"], sample.root).stdout.decode()
+    assert shown.rstrip().endswith(f"undo        .  {first}..")
