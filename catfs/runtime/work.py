@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -116,7 +116,8 @@ class Work:
             Stream(reading, terminal, keep)
             for (reading, _), terminal, keep in zip(pipes, self.terminals, self._keeps(0), strict=True)
         ]
-        ended = trio.run(execute, self.session.view, self.transport, child, streams, tick)
+        with closing(child):
+            ended = trio.run(execute, self.session.view, self.transport, child, streams, tick)
         return self._end_of_single(ended)
 
     def _run_interactive(self, tick: Callable[[], None]) -> tuple[list[StepEnd], bool]:
@@ -128,7 +129,7 @@ class Work:
         finally:
             terminal.started()
         streams = [Stream(terminal.output, self.terminals[0], shown)]
-        with terminal.raw():
+        with terminal.raw(), closing(child):
             ended = trio.run(execute, self.session.view, self.transport, child, streams, tick, terminal)
         return self._end_of_single(ended)
 
@@ -177,7 +178,8 @@ class Work:
             roots=_Roots(self.session),
             check=self._check_started(),
         )
-        ended = trio.run(execute_pipeline, self.session.view, self.transport, child, pipeline, tick)
+        with closing(child):
+            ended = trio.run(execute_pipeline, self.session.view, self.transport, child, pipeline, tick)
         return list(ended.steps), ended.cut_off
 
     @property
