@@ -117,18 +117,6 @@ def verify_run(files: Mapping[str, bytes]) -> list[VerifyStep]:
     return steps.results + [VerifyStep(at + 1, STEP_TITLES[at], reached=False) for at in missing]
 
 
-def require_verified(files: Mapping[str, bytes]) -> Proof:
-    """Verify a run and give its proof.
-
-    Raises:
-        VerificationError: the first thing that is wrong.
-    """
-    for step in verify_run(files):
-        if step.errors:
-            raise step.errors[0]
-    return decode_proof(files)
-
-
 class _StoppedError(Exception):
     """A step failed; the ones after it rest on it."""
 

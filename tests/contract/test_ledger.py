@@ -10,7 +10,7 @@ import pytest
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError
 from catfs.ledger import LogFile, RunReader, RunWriter, find_run, list_runs, publish_proof
-from catfs.proof.verify import require_verified, verify_run
+from catfs.proof.verify import verify_run
 from catfs.records import (
     JOBSPEC_FILE,
     PENDING_PROOF_FILE,
@@ -31,6 +31,7 @@ from tests.run_samples import (
     sample_run,
     summary_of,
 )
+from tests.support.verified import require_verified
 
 
 class _Raw:

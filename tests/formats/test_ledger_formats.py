@@ -7,11 +7,11 @@ import pytest
 
 from catfs.digest import Digest
 from catfs.ledger import RunReader
-from catfs.proof.verify import require_verified
 from catfs.records import REQUIRED_FILES, Outcome, Proof, file_bytes
 from catfs.records.log_lines import log_lines
 from catfs.records.schema import load_schema
 from catfs.records.write_record import OPERATIONS, ProcessRecord, WriteRecord
+from tests.support.verified import require_verified
 
 SAMPLES = Path(__file__).parent / "ledger"
 PAGES = Path(__file__).parents[2] / "docs" / "formats"

@@ -24,11 +24,11 @@ from catfs.commit import (
 from catfs.digest import Digest
 from catfs.ledger import Chain, ChainEntry, LogFile
 from catfs.ledger.chain import CHAIN_FILE, read_chain
-from catfs.proof.verify import require_verified
 from catfs.records import Entry, Kind, Outcome
 from catfs.runtime.mending import Doubt, mend_log
 from catfs.store import LocalStore
 from tests.run_samples import LEFTOVERS, OUTPUT_CHANGES, log_bytes, sample_run
+from tests.support.verified import require_verified
 
 BLOCK_BYTES = 512
 """What a disk writes whole or not at all, in bytes."""

@@ -13,7 +13,7 @@ from catfs.digest import Digest
 from catfs.merkle import MemoryNodes, Tree
 from catfs.proof import domain_manifest
 from catfs.proof.run_record import VerificationError
-from catfs.proof.verify import STEP_TITLES, require_verified, verify_run
+from catfs.proof.verify import STEP_TITLES, verify_run
 from catfs.records import (
     DOMAIN_ROOTS_FILE,
     JOBSPEC_FILE,
@@ -46,6 +46,7 @@ from tests.run_samples import (
     sample_job,
     sample_run,
 )
+from tests.support.verified import require_verified
 
 TIDY = sample_run()
 DIRTY = sample_run({**OUTPUT_CHANGES, **LEFTOVERS})
