@@ -38,7 +38,7 @@ def log_rows(scale: Scale) -> list[Row]:
     Args:
         scale: How much of everything.
     """
-    prepare = functools.partial(_prepare, sources=max(2, scale.sources // 6))
+    prepare = functools.partial(_prepare, sources=max(2, scale.sources // 12))
     builds = len(_ORDER)
     return [
         Row(
