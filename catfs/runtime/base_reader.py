@@ -44,8 +44,9 @@ _NICENESS = 5
 _GIVING_UP = signal.SIGUSR1
 """Tells the helper that nobody waits for it any more; it takes away what it has not finished."""
 
-_GIVING_UP_MS = 2000
-"""How long the helper may take for that, in milliseconds."""
+_GIVING_UP_MS = 300
+"""How long the helper may take for that, in milliseconds. In the middle of a very large directory it does not
+hear of it; then it is killed, and what it leaves in the store is cleared by whoever cleans that."""
 
 SMALL_DOMAIN_FILES: int = 10_000
 """Most files of domains whose full base is always waited for: looking at so many takes 0.1 s."""
