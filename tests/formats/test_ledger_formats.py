@@ -18,7 +18,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "formats"
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 DIGESTS = {
     "kept-1": "6c586c376a08fdebe244387c8c144a68a253991868d7c4688e223e54daa7082c",
-    "kept-2": "21d7b8f6259a8b7f58ef75904086afc29894134fd1c741764d0bb1ff84780d73",
+    "kept-2": "d3b6f130072b383a196f976791e00cda7ce3a06d8e9d0bfb6fbc612749671937",
     "kept-3": "74e92dfc9c3f30faeba5cd43dcaaab60b384d31fe575c48f3bc584df7cf2bb75",
     "20261126T045725Z-b763c3": "f5974216deeda7221265ae341953752ec6cd3f5e8d29b12573169a30f0f40754",
     "20261126T053457Z-7dd708": "eaac2e4529c27933250e858f77ed27740fcb2bd51c25acaa1125523a37ae66c4",
