@@ -5,6 +5,7 @@ import errno
 import functools
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,13 @@ hypothesis.settings.register_profile("seeded", database=None, deadline=None, pri
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose fixed examples, or the ones of `--hypothesis-seed` when it is given."""
+    """Choose fixed examples, or the ones of `--hypothesis-seed` when it is given.
+
+    Signals ignored by `nohup` or a shell are heeded again: tests send them to what they start.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     hypothesis.settings.load_profile("fixed" if _seed(config) is None else "seeded")
 
 
