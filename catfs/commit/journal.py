@@ -34,7 +34,7 @@ _STAGING_MAGIC: Final = b"catfs staging 1\n"
 _LENGTH: Final = struct.Struct(">Q")
 _HEAD_BYTES: Final = len(_JOURNAL_MAGIC) + _LENGTH.size
 _HEADER_BYTES: Final = _HEAD_BYTES + DIGEST_BYTES
-_IDENTITY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_IDENTITY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 assert len(_JOURNAL_MAGIC) == len(_STAGING_MAGIC) == 16
 
@@ -128,14 +128,14 @@ class Journal:
 
 
 def check_commit_id(commit_id: str) -> None:
-    """Check that an identity is 1 to 100 letters, digits, `.`, `_` or `-` and starts with a letter or digit.
+    """Check that an identity is 1 to 128 letters, digits, `.`, `_` or `-` and starts with a letter or digit.
 
     Raises:
         FormatError: when it is not.
     """
     if not _IDENTITY.fullmatch(commit_id):
         raise FormatError(
-            "commit identity", f"expected 1 to 100 letters, digits, '.', '_', '-', got {commit_id!r}"
+            "commit identity", f"expected 1 to 128 letters, digits, '.', '_', '-', got {commit_id!r}"
         )
 
 

@@ -29,7 +29,7 @@ from catfs.limits import PROCESS_ANCESTORS_MAX, PROCESS_ARGUMENTS_SECONDS, PROCE
 from catfs.linux import share_memory
 from catfs.overlay.nodes import Actor
 
-_START_TIME, _CODE_START, _STACK_START, _PARENT, _FLAGS = 19, 23, 25, 1, 6
+_START_TIME, _CODE_START, _STACK_START, _PARENT, _SESSION, _FLAGS = 19, 23, 25, 1, 3, 6
 """Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""
 
 _NOT_EXECUTED = 0x40
@@ -55,6 +55,7 @@ class ProcessFacts:
         argv: Its arguments; none when its memory was busy.
         cwd: Its working directory; b"" when it cannot be read.
         uid: Its user id.
+        session: Id of the process that leads its login session.
     """
 
     pid: int
@@ -65,6 +66,7 @@ class ProcessFacts:
     argv: tuple[bytes, ...] = ()
     cwd: bytes = b""
     uid: int = 0
+    session: int = 0
 
 
 class _Watch:
@@ -105,10 +107,14 @@ class Processes:
 
     Args:
         proc: Where procfs is mounted.
+        beyond_sessions: Whether ancestors beyond the leader of a login session are of interest. They are
+            where all processes descend from the server; elsewhere they are programs of the machine, such as
+            the one that opened somebody's terminal, and their arguments nobody's business.
     """
 
-    def __init__(self, proc: str = "/proc") -> None:
+    def __init__(self, proc: str = "/proc", *, beyond_sessions: bool = True) -> None:
         self._proc = proc
+        self._beyond_sessions = beyond_sessions
         self._own_pid = os.getpid()
         self._open: OrderedDict[int, _Watch] = OrderedDict()
         self._said: OrderedDict[int, _Signature] = OrderedDict()
@@ -155,17 +161,21 @@ class Processes:
 
         Returns:
             Its parent, the parent of that, and so on, up to the first one that is known already, to this
-            very server, or to where everything begins.
+            very server, to the leader of the login session, or to where everything begins.
         """
         found: list[ProcessFacts] = []
-        pid = 0 if facts.process == self._own_pid else facts.parent
+        pid = 0 if facts.process == self._own_pid or self._is_last(facts) else facts.parent
         while pid > 1 and pid != self._own_pid and len(found) < PROCESS_ANCESTORS_MAX:
             ancestor = self.news(pid)
             if ancestor is None or not ancestor.start:
                 break
             found.append(ancestor)
-            pid = ancestor.parent
+            pid = 0 if self._is_last(ancestor) else ancestor.parent
         return found
+
+    def _is_last(self, facts: ProcessFacts) -> bool:
+        """Say whether nobody above a process is of interest."""
+        return not self._beyond_sessions and facts.session == facts.process
 
     def _look(self, pid: int) -> list[bytes]:
         """Give the fields of a process, and keep its descriptor as long as it lives; none when it is gone."""
@@ -206,6 +216,7 @@ class Processes:
             argv=tuple(arguments.removesuffix(b"\0").split(b"\0")) if arguments else (),
             cwd=_link(base / "cwd"),
             uid=_status_number(status, b"Uid:", 0),
+            session=int(fields[_SESSION]) if len(fields) > _SESSION else 0,
         )
 
 

@@ -172,7 +172,7 @@ class Session:
         sequence = self._mend() if resumed else 0
         size = os.fstat(self._data).st_size
         data = DataFile(self._data, size, self._note_lost, keeps_all=self.history)
-        self._processes = Processes()
+        self._processes = Processes(beyond_sessions=self._kind is SessionKind.RUN)
         stack.callback(self._processes.close)
         durable = self._kind is SessionKind.MOUNT
         buffer_bytes = 0 if durable else LOG_BUFFER_BYTES

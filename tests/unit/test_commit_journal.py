@@ -130,7 +130,7 @@ def _changed_step(**fields: object) -> bytes:
     ("data", "problem"),
     [
         (_changed(commit_id=7), "expected a text for commit_id, got 7"),
-        (_changed(commit_id="../x"), "expected 1 to 100 letters"),
+        (_changed(commit_id="../x"), "expected 1 to 128 letters"),
         (_changed(steps=None), "expected a list for steps"),
         (_changed(steps=[1]), "steps 0: expected a JSON object, got int"),
         (_changed(domains=[]), "expected a domain below 0"),
@@ -178,7 +178,7 @@ def test_a_journal_under_the_name_of_another_is_refused(tmp_path: Path) -> None:
         os.close(folder)
 
 
-@pytest.mark.parametrize("commit_id", ["", ".hidden", "a/b", "a b", "é", "x" * 101, "a\n"])
+@pytest.mark.parametrize("commit_id", ["", ".hidden", "a/b", "a b", "é", "x" * 129, "a\n"])
 def test_an_identity_is_a_plain_file_name(commit_id: str) -> None:
     """Nothing else can be a journal."""
     with pytest.raises(FormatError, match="commit identity"):

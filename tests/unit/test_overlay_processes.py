@@ -36,13 +36,20 @@ class FakeProc:
         self.processes = Processes(str(folder))
 
     def put(
-        self, pid: int, start: int = 100, code: int = 4096, argv: bytes = b"cc\0-c\0", parent: int = 5
+        self,
+        pid: int,
+        start: int = 100,
+        code: int = 4096,
+        argv: bytes = b"cc\0-c\0",
+        parent: int = 5,
+        session: int = 1,
     ) -> None:
         """Let a process be there, in place of what had its id."""
         base = self.folder / str(pid)
         base.mkdir(exist_ok=True)
         numbers = [b"0"] * 49
         numbers[0], numbers[1], numbers[19] = b"R", b"%d" % parent, b"%d" % start
+        numbers[3] = b"%d" % session
         numbers[23], numbers[25] = b"%d" % code, b"77"
         text = b"%d (c) c (x) " % pid + b" ".join(numbers) + b"\n"
         (base / "stat").write_bytes(text)
@@ -163,6 +170,21 @@ def test_ancestors_end_at_the_server_and_at_one_that_is_gone(proc: FakeProc) -> 
     assert _ancestors(proc, 30) == []
     proc.put(31, parent=40)
     assert _ancestors(proc, 31) == []
+
+
+@pytest.mark.parametrize(("beyond", "expected"), [(True, [62, 61, 60]), (False, [62, 61])])
+def test_ancestors_of_a_mount_end_at_the_leader_of_the_login_session(
+    proc: FakeProc, beyond: bool, expected: list[int]
+) -> None:
+    """Whatever opened somebody's terminal led to nothing, and what it was told is nobody's business."""
+    processes = Processes(str(proc.folder), beyond_sessions=beyond)
+    proc.put(60, parent=1)
+    for pid, parent in ((61, 60), (62, 61), (63, 62)):
+        proc.put(pid, parent=parent, session=60)  # the process behind thread 61 is 60, which leads
+    facts = processes.news(63)
+    assert facts is not None
+    assert [ancestor.pid for ancestor in processes.ancestors_news(facts)] == expected
+    processes.close()
 
 
 def test_ancestors_that_lead_back_to_each_other_end(proc: FakeProc) -> None:
