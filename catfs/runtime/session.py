@@ -378,6 +378,8 @@ class Session:
             fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if resumed else 0))
         except BlockingIOError:
             raise UsageError(f"the session {self.identity} has a living server") from None
+        if os.fstat(lock).st_nlink == 0:  # its server was removing the folder, and is gone now
+            raise UsageError(f"the session {self.identity} has just ended")
 
     def _make_folder(self) -> None:
         durable = self._kind is SessionKind.MOUNT

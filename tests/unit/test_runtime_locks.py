@@ -54,3 +54,23 @@ def test_a_look_is_not_in_the_way_of_a_new_session(tmp_path: Path, monkeypatch: 
         assert is_locked(session.folder / "lock")
         with pytest.raises(UsageError, match="the session s has a living server"):
             Session(workspace, "s", declare([domain], [], []), SessionKind.RUN, resumed=True)
+
+
+def test_a_session_that_is_just_ending_cannot_be_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server removes the folder and is gone: the lock that was opened before is nobody's any more."""
+    (tmp_path / "domain").mkdir()
+    workspace = Workspace.find_or_create(tmp_path)
+    folder = workspace.sessions / "s"
+    folder.mkdir(parents=True)
+    (folder / "session.json").write_text('{"session": "s", "kind": "run", "started": 1}')
+    lock = fcntl.flock
+
+    def end_and_lock(descriptor: int, operation: int) -> None:
+        (folder / "lock").unlink()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", end_and_lock)
+    with pytest.raises(UsageError, match="the session s has just ended"):
+        Session(workspace, "s", declare([tmp_path / "domain"], [], []), SessionKind.RUN, resumed=True)
