@@ -25,6 +25,9 @@ An fsync waits for the disk each time, a syncfs once, but also for what other pr
 DIRECTORY_MODE: Final = 0o700
 """Permission bits of a new directory until everything is in it."""
 
+_ACCESS_LIST: Final = b"system.posix_acl_access"
+"""The access list of an object. With it the bits of the group in the mode are only an upper bound."""
+
 _KEPT_XATTRS: Final = (b"user.", b"system.posix_acl_")
 """Attributes that are committed. Others grant rights (security.capability) or belong to the machine."""
 
@@ -73,11 +76,16 @@ def stage_step(
 
 
 class _Notes:
-    """Collects what was left out of one object."""
+    """Collects what was left out of one object.
+
+    Args:
+        domain: Absolute path of the domain.
+        path: Path of the object in it.
+    """
 
     def __init__(self, domain: bytes, path: bytes) -> None:
         self._domain = domain
-        self._path = path
+        self.path = path
         self.items: list[Note] = []
 
     @contextmanager
@@ -92,7 +100,7 @@ class _Notes:
 
     def add(self, kind: NoteKind, detail: str) -> None:
         """Append a note."""
-        self.items.append(Note(kind, self._domain, self._path, detail))
+        self.items.append(Note(kind, self._domain, self.path, detail))
 
 
 def _stage_symlink(stage: int, slot: bytes, step: Step, material: Material, notes: _Notes) -> None:
@@ -174,8 +182,24 @@ def _set_owner_by_name(stage: int, slot: bytes, material: Material, notes: _Note
 def _set_xattrs(descriptor: int, material: Material, notes: _Notes) -> None:
     """Give an open object the attributes that are committed; note the others."""
     for name, value in material.xattrs:
-        if name.startswith(_KEPT_XATTRS):
+        if name == _ACCESS_LIST:
+            _set_access_list(descriptor, value, notes.path)
+        elif name.startswith(_KEPT_XATTRS):
             with notes.unless_permitted(NoteKind.XATTR_DROPPED, printable(name)):
                 os.setxattr(descriptor, name, value)
         else:
             notes.add(NoteKind.XATTR_DROPPED, printable(name))
+
+
+def _set_access_list(descriptor: int, value: bytes, path: bytes) -> None:
+    """Give an open object its access list, or refuse it: its mode alone could let the group do more."""
+    try:
+        os.setxattr(descriptor, _ACCESS_LIST, value)
+    except OSError as error:
+        if error.errno not in _NOT_PERMITTED:
+            raise
+        raise RefusedChangeError(
+            path,
+            f"it has an access list, which the file system of the domain does not keep ({error.strerror})",
+            hint="remove the list in the view (setfacl -b), then its mode says who may do what",
+        ) from error

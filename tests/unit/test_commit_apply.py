@@ -1,5 +1,6 @@
 """Carrying out a commit: what arrives, what stays behind, what is never committed."""
 
+import errno
 import os
 import shutil
 import stat
@@ -85,6 +86,26 @@ def test_user_attributes_arrive_and_security_attributes_do_not(tmp_path: Path) -
         (NoteKind.XATTR_DROPPED, b"out/a", "trusted.x"),
     ]
     assert os.listxattr(scene.domains[0] / "out/a") == ["user.origin"]
+
+
+def test_an_access_list_that_cannot_be_kept_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mode that stays would let the group do what its entry in the list forbade."""
+    scene = usual_scene(tmp_path)
+    setxattr = os.setxattr
+
+    def refuse(target: int, name: bytes, value: bytes) -> None:
+        if name == b"system.posix_acl_access":
+            raise OSError(errno.ENOTSUP, "Operation not supported")
+        setxattr(target, name, value)
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    xattrs = ((b"system.posix_acl_access", b"list"), (b"user.origin", b"here"))
+    material = Material(os.geteuid(), os.getegid(), NEW_TIME, xattrs=xattrs)
+    with pytest.raises(CommitError, match="out/a cannot be committed: it has an access list"):
+        scene.commit([ModelSource(scene.after[0], {b"out/a": material})])
+    assert_untouched(scene)
 
 
 def test_a_link_loses_attributes_with_a_note(tmp_path: Path) -> None:
