@@ -3,6 +3,8 @@
 The child is forked while this process has one thread. It enters a mount namespace of its own, opens
 /dev/fuse there, mounts, hands the descriptor to the server over a socket and waits until the view is
 served; only then it touches the mount. The server stays outside, where its mount does not exist.
+
+For a user who may not do that, the server mounts through fusermount3 before it forks (`helper_mount`).
 """
 
 import json
@@ -31,9 +33,8 @@ from catfs.linux import (
     umount2,
     unshare,
 )
+from catfs.runtime.helper_mount import FUSE, HelperMount, mount_by_helper, needs_helper
 from catfs.runtime.mounts import view_source
-
-_FUSE = "/dev/fuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,13 @@ class Child:
     Args:
         pid: Its process id.
         channel: The server's end of the socket between the two.
+        helped: The mount, when it was not the child that made it.
     """
 
-    def __init__(self, pid: int, channel: socket.socket) -> None:
+    def __init__(self, pid: int, channel: socket.socket, helped: HelperMount | None = None) -> None:
         self.pid = pid
         self._channel = channel
+        self._helped = helped
 
     def receive_connection(self) -> int:
         """Wait until the child has mounted and give the descriptor of its connection.
@@ -73,6 +76,8 @@ class Child:
         Raises:
             MachineError: when it could not mount.
         """
+        if self._helped is not None:
+            return self._helped.take_connection()
         data, descriptors, _, _ = socket.recv_fds(self._channel, 4096, 1)
         if descriptors:
             os.set_inheritable(descriptors[0], False)
@@ -93,9 +98,16 @@ class Child:
         """The socket, which reads as ended once the child has executed the command."""
         return self._channel
 
+    def unmount(self) -> None:
+        """Let the mount go that does not go with the child by itself; it is gone a moment later."""
+        if self._helped is not None:
+            self._helped.unmount()
+
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, and see off who has mounted."""
         self._channel.close()
+        if self._helped is not None:
+            self._helped.close()
 
 
 def _problem(data: bytes, default: str) -> str:
@@ -141,22 +153,30 @@ def launch(mounts: Mounts, cwd: Path, work: Callable[[socket.socket], int]) -> C
         cwd: Its working directory, entered anew inside the mount.
         work: What it does then, given its end of the socket to the server; gives its exit status. An
             OSError is reported over the socket.
+
+    Raises:
+        MachineError: when this user can mount through fusermount3 only, and that cannot be.
     """
+    helped = _mount_helped(mounts) if needs_helper() else None
     # A socket that keeps messages apart: what the two say to each other is read one by one.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = os.getpid()
     pid = os.fork()
     if pid:
         theirs.close()
-        return Child(pid, ours)
+        return Child(pid, ours, helped)
     status = int(ExitStatus.INTERNAL)
     try:
         ours.close()
         _die_with(server)
         os.setsid()  # no way to the caller's terminal, and a process group that signals can be sent to
-        _enter_namespace()
-        _mount_and_hand_over(mounts, theirs)
-        _bind_domains(mounts)
+        if helped is not None:
+            helped.leave()
+            _wait_until_served(theirs)
+        else:
+            _enter_namespace()
+            _mount_and_hand_over(mounts, theirs)
+            _bind_domains(mounts)
         os.chdir(cwd)
         status = work(theirs)
     except OSError as error:
@@ -274,9 +294,9 @@ def _enter_namespace() -> None:
 
 def _mount_and_hand_over(mounts: Mounts, channel: socket.socket) -> None:
     try:
-        connection = os.open(_FUSE, os.O_RDWR | os.O_CLOEXEC)
+        connection = os.open(FUSE, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        text = f"{_FUSE} cannot be opened: {error.strerror} (`catfs doctor` says what this machine lacks)"
+        text = f"{FUSE} cannot be opened: {error.strerror} (`catfs doctor` says what this machine lacks)"
         raise OSError(error.errno, text) from error
     place = mounts.domains[0] if len(mounts.domains) == 1 else mounts.staging
     options = (
@@ -288,8 +308,27 @@ def _mount_and_hand_over(mounts: Mounts, channel: socket.socket) -> None:
     mount(mounts.source, os.fsencode(place), b"fuse.catfs", flags, options.encode())
     socket.send_fds(channel, [b"mounted"], [connection])
     os.close(connection)
+    _wait_until_served(channel)
+
+
+def _wait_until_served(channel: socket.socket) -> None:
+    """Wait for the server's word; without it, end."""
     if channel.recv(2) != b"go":
         os._exit(ExitStatus.INTERNAL)
+
+
+def _mount_helped(mounts: Mounts) -> HelperMount:
+    """Mount through fusermount3, which mounts one domain and binds none.
+
+    Raises:
+        MachineError: as `mount_by_helper`, and for several domains.
+    """
+    if len(mounts.domains) > 1:
+        raise MachineError(
+            "this user may not make user namespaces, and without them a session has one domain",
+            hint="take a directory above all of them as the domain",
+        )
+    return mount_by_helper(mounts.domains[0], mounts.source, mounts.staging, read_only=mounts.read_only)
 
 
 def _bind_domains(mounts: Mounts) -> None:

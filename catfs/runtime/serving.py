@@ -27,12 +27,14 @@ class Serving:
     """A view that is being served.
 
     Args:
+        unmount: Lets the mount go that does not go with the processes in it.
         transport: Ends when this is cancelled.
         gone: Set once the mount is gone.
         stopped: 128 and the signal by which this process was asked to end first; else 0.
         cut_off: Whether processes inside lived on and lost the mount; known after `wait_for_unmount`.
     """
 
+    unmount: Callable[[], None]
     transport: trio.CancelScope = field(default_factory=trio.CancelScope)
     gone: trio.Event = field(default_factory=trio.Event)
     stopped: int = 0
@@ -40,6 +42,7 @@ class Serving:
 
     async def wait_for_unmount(self) -> None:
         """Wait until nobody uses the mount any more, or cut off after some seconds who still does."""
+        self.unmount()
         with trio.move_on_after(_UNMOUNT_SECONDS) as patience:
             await self.gone.wait()
         self.cut_off = patience.cancelled_caught
@@ -67,7 +70,7 @@ async def serving(
         MachineError: when the child could not mount.
     """
     connection = child.receive_connection()
-    served = Serving()
+    served = Serving(child.unmount)
 
     async def serve() -> None:
         with served.transport:
@@ -79,7 +82,10 @@ async def serving(
         child.proceed()
         nursery.start_soon(_forward_signals, forward, served)
         nursery.start_soon(_call_often, tick)
-        yield served
+        try:
+            yield served
+        finally:
+            child.unmount()
         await served.gone.wait()
         nursery.cancel_scope.cancel()
 

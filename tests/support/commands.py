@@ -115,6 +115,75 @@ def run_as_nobody(arguments: Sequence[str], cwd: Path) -> Result:
     return Result(ended.returncode, ended.stdout, text)
 
 
+_WITHOUT_NAMESPACES = """
+import _strptime, ctypes, encodings.ascii, importlib, os, sys, time
+from pathlib import Path
+from catfs.linux import CLONE_NEWNS, CLONE_NEWUSER, MS_BIND, MS_PRIVATE, MS_REC, mount, unshare
+from catfs.cli.main import main
+importlib.import_module(f"catfs.cli.{sys.argv[2]}")
+importlib.import_module("catfs.overlay.transports.pyfuse3")
+unshare(CLONE_NEWNS)
+mount(b"none", b"/", None, MS_REC | MS_PRIVATE)
+device = os.fsencode(sys.argv[1])
+os.mknod(device, 0o020666, os.makedev(10, 229))
+os.chmod(device, 0o666)
+mount(device, b"/dev/fuse", None, MS_BIND)
+entered, mapped = os.pipe(), os.pipe()
+pid = os.fork()
+if pid:
+    os.read(entered[0], 1)
+    for kind in ("uid", "gid"):
+        Path(f"/proc/{pid}/{kind}_map").write_text("0 0 65536")
+    os.write(mapped[1], b"x")
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+unshare(CLONE_NEWUSER | CLONE_NEWNS)
+os.write(entered[1], b"x")
+os.read(mapped[0], 1)
+Path("/proc/sys/user/max_user_namespaces").write_text("0")
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as above
+place = os.fsencode(os.getcwd()) + b" fuse.catfs "
+pid = os.fork()
+if pid == 0:
+    sys.exit(main(sys.argv[2:]))
+status, deadline = os.waitpid(pid, 0)[1], time.monotonic() + 10
+while place in Path("/proc/self/mounts").read_bytes():
+    if time.monotonic() > deadline:
+        sys.exit("the mount is left behind")
+    os.sched_yield()
+sys.exit(os.waitstatus_to_exitcode(status) % 256)
+"""
+"""A machine as many are: everybody may open /dev/fuse, and nobody may make user namespaces. It checks that
+no mount is left in the end."""
+
+
+def run_without_namespaces(
+    arguments: Sequence[str], cwd: Path, device: Path, environment: Mapping[str, str] | None = None
+) -> Result:
+    """Run `catfs` as a user without any right where no user namespaces can be had.
+
+    Args:
+        arguments: Its arguments, the command first.
+        cwd: Its working directory; the folders above it are opened to everybody.
+        device: A path at which nothing is; a device node is made there.
+        environment: Variables besides those of the test.
+    """
+    open_to_everybody(cwd)
+    ended = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_NAMESPACES, str(device), *arguments],
+        cwd=cwd,
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
+    text = ended.stderr.decode()
+    assert "Traceback" not in text, text
+    return Result(ended.returncode, ended.stdout, text)
+
+
 class Project:
     """A domain that is its own workspace, as `catfs run` takes it by default.
 
