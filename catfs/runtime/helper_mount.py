@@ -140,7 +140,7 @@ def _watch(program: str, domain: Path) -> tuple[socket.socket, subprocess.Popen[
         watcher = subprocess.Popen(
             ["/bin/sh", "-c", script, program, domain],
             cwd="/",
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
