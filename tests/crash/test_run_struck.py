@@ -11,7 +11,7 @@ from tests.support.torture import FAULTS, Sweep, crowd
 
 pytestmark = [pytest.mark.fuse, pytest.mark.slow]
 
-STRIKES = {"SIGKILL": 8, "EIO": 3, "ENOSPC": 3, "EDQUOT": 1}
+STRIKES = {"SIGKILL": 5, "EIO": 2, "ENOSPC": 2, "EDQUOT": 1}
 """How many points of each fault are tried here."""
 
 
