@@ -2,22 +2,27 @@
 
     python -m tools.torture points [--every N] [--shape NAME]
     python -m tools.torture strikes [--fault SIGKILL] [--every N] [--call NAME]
-    python -m tools.torture sessions [--first SEED] [--count N]
+    python -m tools.torture sessions [--first SEED] [--count N] [--at-once N]
     python -m tools.torture power [--first SEED] [--count N]
     python -m tools.torture crowd [--disjoint N] [--colliding N]
     python -m tools.torture damage [--first SEED] [--count N]
 
 Run it from the project folder, as root, on a machine that may be busy for a while; with TMPDIR on a tmpfs
-`points` strikes a thousand times in some seconds. Each violation is printed as it is found; the last line
-counts them, and the exit status is 1 when there was one.
+`points` strikes a thousand times in some seconds. Each violation is printed as it is found, and now and then
+how far it is; the last line counts them, and the exit status is 1 when there was one.
 """
 
 import argparse
+import functools
 import itertools
+import multiprocessing
 import random
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,18 +30,23 @@ import pytest
 from catfs.errors import CatfsError
 from tests.model.test_session_model import run_session
 from tests.support.damage import FORMATS, damaged
+from tests.support.forked import call_forked, warm_up
 from tests.support.points import SHAPES, Points
 from tests.support.torture import FAULTS, LiveSession, Sweep, crowd
 
+_PROGRESS_SECONDS = 15.0
+"""How often a work says how far it is, in seconds: one that is cut off has shown that much."""
 
-def _points(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+Tried = tuple[str, list[str]]
+"""What was tried, to say how far it is, and the violations, each a sentence of its own."""
+
+
+def _points(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
     """Strike commits of all shapes, and their recoveries, at every call that changes the disk, in process."""
-    strikes: Iterator[Callable[[], list[str]]] = itertools.chain.from_iterable(
-        itertools.chain(points.commit_points(), points.recovery_points())
-        for points in _all_points(arguments, folder)
-    )
-    for strike in itertools.islice(strikes, 0, None, arguments.every):
-        yield strike()
+    for points in _all_points(arguments, folder):
+        strikes = itertools.chain(points.commit_points(), points.recovery_points())
+        for strike in itertools.islice(strikes, 0, None, arguments.every):
+            yield points.name, strike()
 
 
 def _all_points(arguments: argparse.Namespace, folder: Path) -> Iterator[Points]:
@@ -48,23 +58,32 @@ def _all_points(arguments: argparse.Namespace, folder: Path) -> Iterator[Points]
             yield Points(place, shape, inside=inside)
 
 
-def _strikes(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+def _strikes(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
     """Strike a run at every system call that changes the disk."""
     sweep = Sweep(folder)
     points = [point for point in sweep.points() if arguments.call in {None, point.call}]
     for point in points[:: arguments.every]:
-        yield sweep.strike(point, arguments.fault)
+        yield f"{arguments.fault} at {point.call} {point.number}", sweep.strike(point, arguments.fault)
 
 
-def _sessions(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+def _sessions(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
     """Let real mounted sessions live and die."""
-    for seed in range(arguments.first, arguments.first + arguments.count):
-        place = folder / str(seed)
-        place.mkdir()
-        yield [f"seed {seed}: {violation}" for violation in LiveSession(place, seed).run(arguments.rounds)]
+    seeds = range(arguments.first, arguments.first + arguments.count)
+    work = functools.partial(_session, folder, arguments.rounds)
+    with ProcessPoolExecutor(arguments.at_once, multiprocessing.get_context("fork"), warm_up) as pool:
+        yield from pool.map(work, seeds)
 
 
-def _power(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+def _session(folder: Path, rounds: int, seed: int) -> Tried:
+    """Let one session live and die."""
+    place = folder / str(seed)
+    place.mkdir()
+    found = list(LiveSession(place, seed, call=call_forked).run(rounds))
+    shutil.rmtree(place)
+    return f"seed {seed}", [f"seed {seed}: {violation}" for violation in found]
+
+
+def _power(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
     """Cut the power of sessions without a mount."""
     for seed in range(arguments.first, arguments.first + arguments.count):
         place = folder / str(seed)
@@ -72,12 +91,12 @@ def _power(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
         with pytest.MonkeyPatch.context() as monkeypatch:
             try:
                 run_session(place, seed, monkeypatch)
-                yield []
+                yield f"seed {seed}", []
             except AssertionError as error:
-                yield [f"seed {seed}: {error}"]
+                yield f"seed {seed}", [f"seed {seed}: {error}"]
 
 
-def _damage(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+def _damage(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
     """Damage a file of each format, and read it."""
     for name, form in FORMATS.items():
         place = folder / name.replace("/", " ")
@@ -90,12 +109,13 @@ def _damage(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
                 believed = form.agrees(sound, form.read(path))
             except CatfsError:
                 believed = True
-            yield [] if believed else [f"{name}, seed {seed}: something else was read"]
+            what = f"{name}, seed {seed}"
+            yield what, [] if believed else [f"{what}: something else was read"]
 
 
-def _crowd(arguments: argparse.Namespace, folder: Path) -> Iterator[list[str]]:
+def _crowd(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
     """Let many runs commit at the same time."""
-    yield crowd(folder, arguments.disjoint, arguments.colliding)
+    yield "the crowd", crowd(folder, arguments.disjoint, arguments.colliding)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--count", type=int, default=count, metavar="N")
         command.set_defaults(work=work)
     sessions.add_argument("--rounds", type=int, default=4, metavar="N", help="mounts of each session")
+    sessions.add_argument("--at-once", type=int, default=2, metavar="N", help="sessions at the same time")
     crowds = commands.add_parser("crowd", help="many runs on one domain at the same time")
     crowds.add_argument("--disjoint", type=int, default=160, metavar="N")
     crowds.add_argument("--colliding", type=int, default=40, metavar="N")
@@ -133,12 +154,16 @@ def main() -> int:
     """Run the tool and give its exit status."""
     arguments = _parser().parse_args()
     done = found = 0
+    told = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        for violations in arguments.work(arguments, Path(folder)):
+        for what, violations in arguments.work(arguments, Path(folder)):
             done += 1
             found += len(violations)
             for violation in violations:
                 print(violation, flush=True)
+            if time.monotonic() - told > _PROGRESS_SECONDS:
+                told = time.monotonic()
+                print(f"{done} done, {found} violations, last {what}", flush=True)
     print(f"TORTURE {done} done, {found} violations")
     return 1 if found else 0
 

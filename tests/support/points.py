@@ -157,6 +157,8 @@ class Points:
 
     def __init__(self, folder: Path, shape: str, *, inside: bool) -> None:
         self._folder, self._shape, self._inside = folder, shape, inside
+        self.name = f"{shape}, staged in the {'domain' if inside else 'workspace'}"
+        """What is committed, and how."""
         self._count = itertools.count()
         disk = Disk(0, crash, lasting=False)
         with self._scene() as scene, disk.installed():
@@ -220,8 +222,7 @@ class Points:
         return [f"{what}, {strike.name} at call {second} of the recovery: {violation}" for violation in found]
 
     def _what(self, fault: str, number: int) -> str:
-        place = "domain" if self._inside else "workspace"
-        return f"{self._shape}, staged in the {place}, {fault} at {self.calls[number - 1]} {number}"
+        return f"{self.name}, {fault} at {self.calls[number - 1]} {number}"
 
 
 class _Place:

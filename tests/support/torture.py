@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 
 from catfs.records import PROOF_FILE, Outcome
-from tests.support.commands import CATFS, TIMEOUT_SECONDS, kill_hard, mounts_below, run_catfs
+from tests.support.commands import CATFS, TIMEOUT_SECONDS, Call, kill_hard, mounts_below, run_catfs
 from tests.support.walk import Found, walk
 
 CHANGING_CALLS = (
@@ -188,9 +188,11 @@ class LiveSession:
         folder: An empty folder.
         seed: Decides everything.
         transport: What serves the mount.
+        call: Runs the commands.
     """
 
-    def __init__(self, folder: Path, seed: int, transport: str = "auto") -> None:
+    def __init__(self, folder: Path, seed: int, transport: str = "auto", *, call: Call = run_catfs) -> None:
+        self._call = call
         self.random = random.Random(seed)  # noqa: S311  # a test must be repeatable
         self.folder, self.domain = folder, folder / "domain"
         self._transport = transport
@@ -225,7 +227,7 @@ class LiveSession:
         return () if self._transport == "auto" else ("--transport", self._transport)
 
     def _command(self, *words: str, may_fail: bool = False) -> Iterator[str]:
-        result = run_catfs(words, self.folder)
+        result = self._call(words, self.folder)
         if result.status != 0 and not may_fail:
             yield f"catfs {' '.join(words)} says {result.status}: {result.stderr[-300:]}"
 
