@@ -23,7 +23,14 @@ from catfs.merkle.index import (
 from catfs.merkle.index_rows import build_known
 from catfs.merkle.index_writer import IndexBusyError, IndexWriter
 from catfs.merkle.log_tree import LogTree, RecordProof, leaf_hash, prove_record
-from catfs.merkle.node_store import LayeredNodes, MemoryNodes, MissingNodeError, NodeSource, NodeStore
+from catfs.merkle.node_store import (
+    LayeredNodes,
+    MemoryNodes,
+    MissingNodeError,
+    NodeSource,
+    NodeStore,
+    RememberedNodes,
+)
 from catfs.merkle.nodes import EMPTY_DIRECTORY
 from catfs.merkle.tree import PathError, Tree
 from catfs.merkle.weak_root import weak_flat_root
@@ -47,6 +54,7 @@ __all__ = [
     "PathProof",
     "ProofError",
     "RecordProof",
+    "RememberedNodes",
     "Tree",
     "build_directory",
     "build_known",

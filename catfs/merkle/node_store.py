@@ -9,6 +9,9 @@ from typing import Protocol
 from catfs.digest import Digest
 from catfs.errors import CatfsError
 
+_REMEMBERED_MAX = 1024
+"""Nodes of a store that are remembered at most: 11 MB when all are as large as nodes get."""
+
 
 class MissingNodeError(CatfsError):
     """A tree names a node that its store does not hold.
@@ -76,6 +79,32 @@ class MemoryNodes:
         digest = Digest.of(node)
         self._nodes[digest.raw] = node
         return digest
+
+
+class RememberedNodes:
+    """Nodes of another source, remembered when they have been read: the same few are asked for many times.
+
+    Args:
+        source: Where they are.
+    """
+
+    def __init__(self, source: NodeSource) -> None:
+        self._source = source
+        self._nodes: dict[bytes, bytes] = {}
+
+    def get(self, digest: Digest) -> bytes:
+        """Give the bytes of a node, tag byte first.
+
+        Raises:
+            MissingNodeError: when the source does not hold it.
+            FormatError: when it is held but damaged.
+        """
+        node = self._nodes.get(digest.raw)
+        if node is None:
+            if len(self._nodes) >= _REMEMBERED_MAX:
+                self._nodes.clear()
+            node = self._nodes[digest.raw] = self._source.get(digest)
+        return node
 
 
 class LayeredNodes:

@@ -12,6 +12,7 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from operator import ge
 
@@ -49,7 +50,14 @@ ROW_BYTES = _ROW.size
 """Width of the row of one entry, in bytes: kind, mode, size and digest, without the name; 43."""
 
 _MODE_HIGH_BYTE = 2
-_SIZE_HIGH_BYTE = 10
+_SIZE_AT = 3
+_DIGEST_AT = 11
+_SIZE_HIGH_BYTE = _DIGEST_AT - 1
+_NO_SIZE = bytes(_DIGEST_AT - _SIZE_AT)
+
+_DECODED_MAX = 128
+"""Nodes that are kept as they were decoded, a few MB at most: whoever changes a tree and compares it with
+another reads the nodes on the way again and again."""
 
 _CODES = {
     Kind.FILE: 1,
@@ -114,7 +122,7 @@ def _check_fields(kind: Kind, mode: int, size: int, raw: bytes) -> None:
         raise FormatError("entry", f"expected size 0 of a {kind.value}, got {size}")
     if kind is Kind.DIRECTORY and raw == EMPTY_DIGEST.raw:
         raise FormatError("entry", "expected the node digest of a directory, got the digest of nothing")
-    if kind in {Kind.FIFO, Kind.SOCKET} and raw != EMPTY_DIGEST.raw:
+    if (kind is Kind.FIFO or kind is Kind.SOCKET) and raw != EMPTY_DIGEST.raw:
         raise FormatError("entry", f"expected the digest of nothing for a {kind.value}, got {raw.hex()}")
 
 
@@ -299,9 +307,15 @@ def load_node(nodes: NodeSource, digest: Digest) -> Leaf | Fan:
     if digest.raw == EMPTY_DIRECTORY.raw:
         return _EMPTY_LEAF
     try:
-        return decode_node(nodes.get(digest))
+        return _decoded(nodes.get(digest))
     except FormatError as error:
         raise FormatError(f"tree node {digest.hex}", error.problem) from error
+
+
+@lru_cache(_DECODED_MAX)
+def _decoded(node: bytes) -> Leaf | Fan:
+    """Give a node as `decode_node` does, known from the last time where it is; nobody changes it."""
+    return decode_node(node)
 
 
 def child_digests(node: Leaf | Fan) -> list[Digest]:
@@ -342,10 +356,17 @@ def _check_table(table: bytes) -> None:
         raise FormatError("tree leaf", f"expected sizes up to {FILE_BYTES_MAX}, got a larger one")
     if codes.count(_FILE_CODE) == len(codes):
         return
-    for index, code in enumerate(codes):
-        if code != _FILE_CODE:
-            _, mode, size, raw = _ROW.unpack_from(table, index * ROW_BYTES)
-            _check_fields(_KIND_OF_CODE[code], mode, size, raw)
+    no_size, no_digest = _NO_SIZE, EMPTY_DIGEST.raw
+    for at, code in zip(range(0, len(table), ROW_BYTES), codes, strict=True):
+        # Files may have any fields; directories are many, and looked at without unpacking them.
+        if code == _FILE_CODE or (
+            code == _DIRECTORY_CODE
+            and table[at + _SIZE_AT : at + _DIGEST_AT] == no_size
+            and table[at + _DIGEST_AT : at + ROW_BYTES] != no_digest
+        ):
+            continue
+        _, mode, size, raw = _ROW.unpack_from(table, at)
+        _check_fields(_KIND_OF_CODE[code], mode, size, raw)
 
 
 def _decode_fan(node: bytes) -> Fan:

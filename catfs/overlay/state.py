@@ -75,6 +75,8 @@ class ViewState:
         clock: Where the time comes from.
         durable: Whether fsync makes the session durable. In a run it does not: nothing of a run is
             durable before its commit, which makes everything durable together.
+        by_name: Whether the names of a directory are looked up one by one until somebody wants all of
+            them, however small it is: for whoever asks for few, as a replay does.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class ViewState:
         trace: Trace,
         clock: Clock = system_clock,
         durable: bool = False,
+        by_name: bool = False,
     ) -> None:
         self.domains = tuple(domains)
         self.reserved_names = frozenset(
@@ -94,6 +97,7 @@ class ViewState:
         self.trace = trace
         self.clock = clock
         self.durable = durable
+        self._large_directory_bytes = 0 if by_name else LARGE_DIRECTORY_BYTES
         self.nodes: dict[int, Node] = {}
         self.handles: dict[int, Handle] = {}
         self.used: set[Origin] = set()
@@ -179,7 +183,7 @@ class ViewState:
         origin = directory.origin
         if origin is None:
             return {}
-        if origin.lower_stat.size >= LARGE_DIRECTORY_BYTES:
+        if origin.lower_stat.size >= self._large_directory_bytes:
             return self._lazy_entries(directory, origin)
         entries: dict[bytes, Node] = {}
         for name, lower_stat in self.domains[origin.domain].lower.scan(origin):

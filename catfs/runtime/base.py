@@ -16,7 +16,7 @@ import orjson
 from catfs.digest import Digest
 from catfs.durable import publish
 from catfs.errors import CatfsError, FormatError, UsageError
-from catfs.merkle import MemoryNodes, MissingNodeError, NodeSource
+from catfs.merkle import MemoryNodes, MissingNodeError, NodeSource, RememberedNodes
 from catfs.merkle.nodes import load_node
 from catfs.overlay import HardLinks
 from catfs.proof.capture import Capture
@@ -170,7 +170,7 @@ def load_bases(places: BasePlaces) -> list[Base]:
     """
     paths = [places.facts(index) for index in range(len(places.roots))]
     facts = [_facts(path) for path in paths]
-    nodes = StoredNodes(LocalStore(places.store))
+    nodes = RememberedNodes(StoredNodes(LocalStore(places.store)))
     return [_base(path, item, nodes) for path, item in zip(paths, facts, strict=True)]
 
 

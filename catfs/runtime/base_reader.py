@@ -16,7 +16,7 @@ from types import FrameType
 
 from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError
 from catfs.linux import set_parent_death_signal
-from catfs.merkle import MissingNodeError
+from catfs.merkle import MissingNodeError, RememberedNodes
 from catfs.proof.capture import Capture, CaptureError, capture
 from catfs.proof.capture_known import KnownBase, open_known
 from catfs.proof.capture_nodes import BatchNodes, StoredNodes
@@ -153,7 +153,7 @@ class BaseReader:
         """Open what is known of the domains; None when that is not so for all of them."""
         if not all(path.exists() for path in self._places.indexes):
             return None
-        nodes = StoredNodes(LocalStore(self._places.store))
+        nodes = RememberedNodes(StoredNodes(LocalStore(self._places.store)))
         found = []
         for path, root in zip(self._places.indexes, self._places.roots, strict=True):
             known = open_known(path, root, nodes, self._places.hidden)

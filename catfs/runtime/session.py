@@ -328,7 +328,8 @@ class Session:
 
     def _replayed(self, data: DataFile, *, durable: bool = False) -> View:
         """Make the view again from the lower and the log alone."""
-        view = View(self._domains, data, NoTrace(), ReplayClock(), durable=durable)
+        # One that is only compared sees few names; one that is served goes on from here.
+        view = View(self._domains, data, NoTrace(), ReplayClock(), durable=durable, by_name=not durable)
         name = self.log_path.name
         with self.log_path.open("rb") as stream:
             undone = Undone.of_lines(log_lines(stream, name))

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from catfs.digest import Digest
 from catfs.errors import FormatError
-from catfs.merkle import EMPTY_DIRECTORY, LayeredNodes, MemoryNodes, MissingNodeError
+from catfs.merkle import (
+    EMPTY_DIRECTORY,
+    LayeredNodes,
+    MemoryNodes,
+    MissingNodeError,
+    RememberedNodes,
+    node_store,
+)
 from catfs.merkle.nodes import (
     DOMAIN_ROOT_TAG,
     FAN_TAG,
@@ -277,3 +284,43 @@ def test_layers_are_read_from_the_top_and_only_the_top_is_written() -> None:
     with pytest.raises(MissingNodeError, match="none of 2 layered stores") as caught:
         both.get(SOME)
     assert caught.value.digest == SOME
+
+
+class _CountedNodes:
+    """Nodes in memory that count how often they are asked."""
+
+    def __init__(self, held: MemoryNodes) -> None:
+        self._held = held
+        self.reads = 0
+
+    def get(self, digest: Digest) -> bytes:
+        """Give the bytes of a node."""
+        self.reads += 1
+        return self._held.get(digest)
+
+
+def test_a_remembered_node_is_read_once_and_a_missing_one_is_asked_for_again() -> None:
+    """The source is spared; what it lacks now it may have later."""
+    held = MemoryNodes()
+    digest = held.put(encode_leaf([(b"name", ROW)]))
+    source = _CountedNodes(held)
+    nodes = RememberedNodes(source)
+    assert nodes.get(digest) == nodes.get(digest) == held.get(digest)
+    assert source.reads == 1
+    later = encode_leaf([(b"other", ROW)])
+    with pytest.raises(MissingNodeError, match=Digest.of(later).hex):
+        nodes.get(Digest.of(later))
+    held.put(later)
+    assert nodes.get(Digest.of(later)) == later
+
+
+def test_remembered_nodes_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walk over a whole tree does not keep the tree in memory."""
+    monkeypatch.setattr(node_store, "_REMEMBERED_MAX", 3)
+    held = MemoryNodes()
+    digests = [held.put(encode_leaf([(b"%d" % number, ROW)])) for number in range(5)]
+    source = _CountedNodes(held)
+    nodes = RememberedNodes(source)
+    assert [nodes.get(digest) for digest in digests] == [held.get(digest) for digest in digests]
+    nodes.get(digests[0])
+    assert source.reads == 6

@@ -4,13 +4,13 @@ from errno import ENOENT
 
 import pytest
 
-from catfs.overlay import View, state
+from catfs.overlay import Domain, View, state
 from catfs.overlay import forgetting as forgetting_module
 from catfs.overlay.nodes import Directory
 from tests.support.memory_lower import MemoryLower
 from tests.support.sample_session import SampleSession
 from tests.support.trees import SAMPLE_HARD_LINKS
-from tests.support.views import ACTOR, make_view, node_at, walk_nodes, write_at
+from tests.support.views import ACTOR, MemoryTrace, make_view, memory_data, node_at, walk_nodes, write_at
 
 FILES = 50
 
@@ -112,3 +112,15 @@ def test_a_listing_lets_go_where_there_is_a_lot(lower: MemoryLower, monkeypatch:
     view.listed(_directory(view))
     assert list(view.nodes) == [1]
     assert [path for path, _ in walk_nodes(view)] == before
+
+
+def test_a_view_by_name_lists_small_directories_no_more_than_large_ones(
+    lower: MemoryLower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who replays a log asks for the names in it and for no others."""
+    monkeypatch.setattr(state, "LARGE_DIRECTORY_BYTES", 1 << 20)
+    view = View([Domain(lower)], memory_data(), MemoryTrace(), by_name=True)
+    write_at(view, b"d/7", 0, b"new")
+    assert (lower.calls["scan"], len(view.nodes)) == (0, 3)
+    make_view(lower).entries(_directory(make_view(lower)))
+    assert lower.calls["scan"] > 0
