@@ -7,7 +7,6 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from errno import ENXIO
 from typing import Final, NewType, Self
 
@@ -15,6 +14,7 @@ import xxhash
 
 from catfs.errors import FormatError
 from catfs.limits import FILE_BYTES_MAX, HASH_CHUNK_BYTES
+from catfs.values import dataclass
 
 DIGEST_BYTES = 32
 

@@ -108,7 +108,8 @@ def _parser(given: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, Mo
     wanted = next((word for word in given if not word.startswith("-")), None)
     modules = {}
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        description = f"{summary[0].upper()}{summary[1:]}."
+        command = commands.add_parser(name, help=summary, description=description, add_help=name == wanted)
         command.allow_abbrev = False
         if name == wanted:
             modules[name] = importlib.import_module(f"catfs.cli.{_module_of(name, given)}")

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.cli.output import human_bytes, print_json, print_result
@@ -17,6 +16,7 @@ from catfs.runtime.runs import RunSummary, summarize_run
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.subject import check_word, is_suspended, readable_sessions
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 _EPILOG = """\
 A session is live, or suspended (a mount whose server ended: it can be resumed), or dead. Of dead ones, and of

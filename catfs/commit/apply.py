@@ -7,7 +7,6 @@ publication of the commit's record included.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from catfs.commit.check import check_conflicts, final_folders
 from catfs.commit.journal import (
@@ -37,6 +36,7 @@ from catfs.durable import create_exclusively
 from catfs.errors import CatfsError, CommitError, printable, reason_of
 from catfs.limits import JSON_BYTES_MAX
 from catfs.linux import syncfs
+from catfs.values import dataclass
 
 
 class UnfinishedCommitError(CommitError):

@@ -15,7 +15,6 @@ import json
 import os
 import re
 import struct
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from catfs.commit.plan import Action, Step
@@ -25,6 +24,7 @@ from catfs.limits import JSON_BYTES_MAX, TIME_NS_MAX, TIME_NS_MIN
 from catfs.records import Entry, Kind, put_bytes
 from catfs.records.fields import Fields
 from catfs.records.names import check_absolute, check_relative
+from catfs.values import dataclass
 
 JOURNAL_SUFFIX: Final = b".journal"
 STAGING_SUFFIX: Final = b".staging"

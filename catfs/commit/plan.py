@@ -5,13 +5,14 @@ is put in place; modes of directories last, deepest first, so that no step shuts
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
 from catfs.errors import CommitError, FormatError, printable
 from catfs.records import Change, Entry, Kind
 from catfs.records.names import check_absolute, check_relative, is_at_or_below
+from catfs.values import dataclass
 
 _SET_ID_BITS: Final = 0o6000
 _DEVICES: Final = frozenset({Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE})

@@ -8,7 +8,6 @@ overwritten: both are reported and left as they are.
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 
 from catfs.commit.journal import (
@@ -32,6 +31,7 @@ from catfs.commit.workspace import (
 )
 from catfs.durable import TEMPORARY_PREFIX
 from catfs.errors import CommitError, ConflictError, FormatError, printable, reason_of
+from catfs.values import dataclass
 
 
 class Outcome(Enum):

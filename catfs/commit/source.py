@@ -1,10 +1,10 @@
 """What a commit needs of others: where new content comes from, and where it is recorded that it happened."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from catfs.commit.plan import Note
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import Final
 
 from catfs.commit.journal import DomainPlace
 from catfs.commit.reach import FOLDER, is_present
+from catfs.values import dataclass
 
 _INSIDE_PREFIX: Final = b".catfs-stage."
 _PRIVATE_MODE: Final = 0o700

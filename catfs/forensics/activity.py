@@ -1,10 +1,9 @@
 """What each process of a log read and wrote."""
 
-from dataclasses import dataclass
-
 from catfs.forensics.processes import Process, ProcessTable
 from catfs.forensics.summary import Grouping, Sum, Summary
 from catfs.records.write_record import Record, WriteRecord
+from catfs.values import dataclass
 
 Place = tuple[int, bytes]
 """(index of the domain, path relative to it)."""

@@ -1,12 +1,13 @@
 """Blame: which process wrote which bytes of one file last."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from catfs.forensics.lifetimes import Event, FileLife, FileTable
 from catfs.forensics.ownership import Ownership
 from catfs.forensics.processes import Process
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.values import dataclass
 
 _ON_BYTES = frozenset({"create", "base", "write", "truncate", "fallocate"})
 

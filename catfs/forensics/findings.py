@@ -6,7 +6,6 @@ listed in `RULES`, in the order in which docs/audit.md explains them.
 
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from posixpath import basename, normpath
@@ -15,6 +14,7 @@ from typing import Final
 from catfs.forensics.lifetimes import FileTable
 from catfs.forensics.processes import Process
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.values import dataclass
 
 MASS_CHANGE_FILES: Final = 100
 """Files of the original that one process changes or removes before that is a finding."""

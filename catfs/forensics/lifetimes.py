@@ -6,12 +6,13 @@ have no birth here.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from itertools import chain
 
 from catfs.forensics.names import Name, NameTree
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.values import dataclass
 
 _EXCHANGE = 2
 """RENAME_EXCHANGE of renameat2(2)."""

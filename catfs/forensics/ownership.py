@@ -6,10 +6,10 @@ owner replaces whatever it covers.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from catfs.records.write_record import WriteRecord
+from catfs.values import dataclass
 
 Owner = TypeVar("Owner")
 

@@ -6,9 +6,10 @@ one that says the same of another thread id is a thread.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from catfs.records.write_record import ProcessRecord, Record
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 import os
 from collections import deque
-from dataclasses import dataclass
 
 from catfs.forensics.processes import Process
 from catfs.records.write_record import Record, WriteRecord
+from catfs.values import dataclass
 
 _NOT_A_CHANGE = frozenset({"read", "content", "base", "sync"})
 

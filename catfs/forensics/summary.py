@@ -6,13 +6,14 @@ name. Bytes written for each byte left are the write amplification.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from catfs.forensics.lifetimes import FileTable
 from catfs.forensics.ownership import Ownership
 from catfs.forensics.processes import Process
 from catfs.records.write_record import Record, WriteRecord
+from catfs.values import dataclass
 
 _NO_GROUP = -1
 """Owner of bytes whose record was not wanted."""

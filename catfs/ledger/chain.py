@@ -10,7 +10,6 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from catfs.clock import Clock, system_clock
@@ -20,6 +19,7 @@ from catfs.errors import FormatError
 from catfs.limits import CHAIN_LINE_BYTES_MAX
 from catfs.records import Outcome, canonical_bytes, check_run_id, format_time, parse_canonical
 from catfs.records.fields import Fields
+from catfs.values import dataclass
 
 CHAIN_SCHEMA: Final = "chain-record.v1"
 

@@ -6,7 +6,6 @@ A reader believes nothing beyond the form of a file. Whether a run holds what it
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -38,6 +37,7 @@ from catfs.records import (
     parse_canonical,
     step_file,
 )
+from catfs.values import dataclass
 
 LAST_RUN: Final = "last"
 """What names the newest run wherever a run is asked for."""

@@ -8,7 +8,6 @@ has one canonical encoding with sorted names, a name that a node does not hold i
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from catfs.digest import Digest
@@ -26,6 +25,7 @@ from catfs.merkle.nodes import (
 )
 from catfs.merkle.tree import PathError, Tree, split_path
 from catfs.records import Entry, Kind
+from catfs.values import dataclass
 
 PATH_PROOF_VERSION = 1
 """Version of the JSON form of a path proof."""

@@ -5,12 +5,12 @@ It lets one record be shown, with its place in the order, without the others (do
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 from catfs.digest import EMPTY_DIGEST, Digest
 from catfs.errors import FormatError
 from catfs.merkle.inclusion import ProofError
+from catfs.values import dataclass
 
 LOG_LEAF_PREFIX = b"\x00"
 """Hashed before a record: RFC 6962, MTH of one entry."""

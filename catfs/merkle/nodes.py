@@ -11,7 +11,6 @@ few calls over whole columns, and reading one entry out of 256 does not unpack t
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from operator import ge
@@ -21,6 +20,7 @@ from catfs.errors import FormatError, printable
 from catfs.limits import FILE_BYTES_MAX, NAME_BYTES_MAX
 from catfs.merkle.node_store import NodeSource
 from catfs.records import Entry, Kind
+from catfs.values import dataclass
 
 LEAF_TAG = 0xC1
 """First byte of a leaf: a whole directory, or one bucket of a large one. No tag is 0x00 or 0x01,

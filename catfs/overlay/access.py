@@ -6,7 +6,6 @@ replays it needs no rules. Where the transport cannot let the kernel check, ther
 """
 
 import stat
-from dataclasses import dataclass
 from errno import EACCES, EOPNOTSUPP
 
 from catfs.overlay.access_list import (
@@ -21,6 +20,7 @@ from catfs.overlay.access_list import (
 )
 from catfs.overlay.attributes import AttributeChanges, Attributes
 from catfs.overlay.nodes import Actor, Directory, Node, Symlink, error_of
+from catfs.values import dataclass
 
 _LISTS = frozenset({ACCESS_LIST, DEFAULT_LIST})
 

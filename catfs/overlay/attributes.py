@@ -2,12 +2,12 @@
 
 import os
 import stat
-from dataclasses import dataclass
 from errno import E2BIG, EEXIST, EINVAL, EISDIR, ENODATA
 
 from catfs.limits import TIME_NS_MAX, TIME_NS_MIN, XATTR_VALUE_BYTES_MAX
 from catfs.overlay.files import Files, without_set_id_bits
 from catfs.overlay.nodes import Actor, Directory, File, Node, Symlink, error_of
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

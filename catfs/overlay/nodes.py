@@ -7,10 +7,10 @@ A node knows what it is in the view (its attributes) and, if it exists below, wh
 import os
 import stat
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from catfs.overlay.extents import Extents
+from catfs.values import dataclass
 
 
 def error_of(code: int, name: bytes | None = None) -> OSError:

@@ -21,13 +21,13 @@ the server must never wait for the arguments without end.
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from errno import EINVAL
 from pathlib import Path
 
 from catfs.limits import PROCESS_ANCESTORS_MAX, PROCESS_ARGUMENTS_SECONDS, PROCESS_DESCRIPTORS_MAX
 from catfs.linux import share_memory
 from catfs.overlay.nodes import Actor
+from catfs.values import dataclass
 
 _START_TIME, _CODE_START, _STACK_START, _PARENT, _SESSION, _FLAGS = 19, 23, 25, 1, 3, 6
 """Indexes of the fields of /proc/PID/stat behind the command name (proc_pid_stat(5))."""

@@ -5,7 +5,6 @@ Everything here is synchronous and needs no lock: one thread owns a view.
 
 import itertools
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from dataclasses import dataclass
 from errno import EINVAL, ENAMETOOLONG, ENOTDIR, ESTALE
 from functools import partial
 
@@ -26,6 +25,7 @@ from catfs.overlay.nodes import (
 )
 from catfs.overlay.sharing import FreedRanges, SharedRanges
 from catfs.overlay.trace import Place, Trace
+from catfs.values import dataclass
 
 ROOT_INODE = 1
 

@@ -4,7 +4,7 @@ Whoever verifies a run makes these records again from the manifests and compares
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from catfs.digest import Digest
 from catfs.merkle import MemoryNodes, Tree
@@ -37,6 +37,7 @@ from catfs.records import (
     listed_entry,
     walk_key,
 )
+from catfs.values import dataclass
 
 _SET_ID_BITS = 0o6000
 

@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
@@ -41,6 +40,7 @@ from catfs.proof.capture_workers import (
     hash_files,
 )
 from catfs.records.entry import Entry, device_digest, kind_of_mode
+from catfs.values import dataclass
 
 __all__ = ["Capture", "CaptureError", "Progress", "capture", "capture_below"]
 

@@ -9,7 +9,6 @@ the use and not the domain. What it does not say, and why the verdicts hold all 
 import os
 import stat
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,6 +34,7 @@ from catfs.merkle.nodes import load_node
 from catfs.proof.capture import capture_below
 from catfs.proof.capture_workers import CaptureError, hash_files
 from catfs.records.entry import Entry, Kind, device_digest, kind_of_mode
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

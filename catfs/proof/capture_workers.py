@@ -12,7 +12,6 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from errno import EACCES, EIO, EPERM
 from selectors import EVENT_READ, DefaultSelector
 from typing import Generic, TypeVar
@@ -22,6 +21,7 @@ from catfs.digest import DIGEST_BYTES, digest_descriptor
 from catfs.errors import CatfsError, ExitStatus, MachineError, printable
 from catfs.linux import set_parent_death_signal
 from catfs.merkle import STAT, stat_row
+from catfs.values import dataclass
 
 JOB_FILES_MAX = 384
 """Most files of one job: their digests and attributes are 30 KiB."""

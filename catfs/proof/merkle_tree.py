@@ -6,7 +6,6 @@ The class stands here and not beside the trees themselves, because reading a dir
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Self
 
 from catfs.digest import Digest
@@ -14,6 +13,7 @@ from catfs.errors import FormatError, UsageError, printable
 from catfs.merkle import MemoryNodes, PathProof, Tree, diff, prove_path
 from catfs.proof.capture import capture
 from catfs.records import ChangeKind, Entry, Kind, listed_entry
+from catfs.values import dataclass
 
 Item = Entry | bytes
 """What stands at a path: an entry, or the content of a file with the usual mode."""

@@ -5,13 +5,13 @@ never claim another outcome than this one.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from catfs.digest import Digest
 from catfs.errors import ExitStatus, counted, printable
 from catfs.records import BaseConflict, Change, Kind, Leftovers, Outcome
 from catfs.records.names import is_at_or_below
 from catfs.records.run import check_exit_status
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 
 from catfs.digest import Digest
@@ -39,6 +38,7 @@ from catfs.records import (
 from catfs.records.ledger_record import REFERENCED_FILES
 from catfs.records.run_files import STEPS_FOLDER
 from catfs.records.schema import validate
+from catfs.values import dataclass
 
 SCHEMA_ITEMS_MAX: Final = 1000
 """Items of each list that are held against the schema, counted: jsonschema takes 0.2 ms for a row of a

@@ -5,7 +5,7 @@ Takes bytes by name and reads nothing itself; the record of a run is put togethe
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from io import BytesIO
 from typing import Final
 
@@ -49,6 +49,7 @@ from catfs.records import (
 )
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import WriteRecord
+from catfs.values import dataclass
 
 STEP_TITLES: Final = (
     "the proof is canonical and has the digest of its content",

@@ -1,11 +1,11 @@
 """How the base of a run is known: whether all of a domain was looked at, and when."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
 from catfs.records.fields import Fields
 from catfs.records.timestamp import format_time
+from catfs.values import dataclass
 
 
 class BaseKind(Enum):

@@ -1,10 +1,10 @@
 """One path at which two trees differ."""
 
-from dataclasses import dataclass
 from enum import Enum
 
 from catfs.errors import FormatError
 from catfs.records.entry import Entry
+from catfs.values import dataclass
 
 
 class ChangeKind(Enum):

@@ -1,7 +1,6 @@
 """What the program changed: RESTORE_DIFF.json, split into declared changes and leftovers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Self
 
 from catfs.errors import FormatError
@@ -9,6 +8,7 @@ from catfs.records.change import Change, ChangeKind
 from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes, read_record
 from catfs.records.manifest import walk_key
 from catfs.records.names import check_absolute, check_relative
+from catfs.values import dataclass
 
 RESTORE_DIFF_SCHEMA: Final = "restore-diff.v1"
 

@@ -2,11 +2,11 @@
 
 import os
 import stat
-from dataclasses import dataclass
 from enum import Enum
 
 from catfs.digest import EMPTY_DIGEST, Digest
 from catfs.errors import FormatError
+from catfs.values import dataclass
 
 
 class Kind(Enum):

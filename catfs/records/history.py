@@ -5,13 +5,13 @@ behind that the originals that the commit replaced. That file may be removed; th
 what it held.
 """
 
-from dataclasses import dataclass
 from typing import Final, Self
 
 from catfs.digest import Digest
 from catfs.errors import FormatError
 from catfs.records.fields import Fields, put_bytes, put_bytes_list
 from catfs.records.names import check_absolute, check_relative
+from catfs.values import dataclass
 
 HISTORY_SCHEMA: Final = "history.v1"
 

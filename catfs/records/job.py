@@ -1,12 +1,12 @@
 """What a run is asked to do: JOBSPEC.json, written before anything happens."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
 
 from catfs.errors import FormatError, printable
 from catfs.records.fields import Fields, put_bytes_list
 from catfs.records.names import check_absolute, check_run_id
+from catfs.values import dataclass
 
 JOBSPEC_SCHEMA: Final = "jobspec.v1"
 

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from catfs.limits import NAME_BYTES_MAX
 from catfs.records.validation import Finding
 from catfs.records.validation_codes import Code
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """A job specification as people and programs write it (jobspec.v2), as a record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from catfs.records.job import Confine, Leftovers
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Everything in it that follows from other files is made again when the run is ver
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from typing import Final, Self
@@ -13,6 +12,7 @@ from catfs.digest import Digest
 from catfs.errors import FormatError
 from catfs.records.fields import Fields
 from catfs.records.timestamp import format_time
+from catfs.values import dataclass
 
 LEDGER_SCHEMA: Final = "ledger.v1"
 

@@ -7,7 +7,6 @@ root and nodes or rows belong together is checked where trees are known (proof).
 """
 
 import base64
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from typing import Final, Self
@@ -17,6 +16,7 @@ from catfs.errors import FormatError, printable
 from catfs.records.entry import Entry, Kind
 from catfs.records.fields import Fields, entry_fields, listed_entry, put_bytes
 from catfs.records.names import check_absolute, check_relative
+from catfs.values import dataclass
 
 FLAT_MANIFEST_SCHEMA: Final = "manifest.v1"
 """Of a manifest with every path."""

@@ -1,12 +1,12 @@
 """What became of the declared outputs: OUTPUTS.json."""
 
-from dataclasses import dataclass
 from typing import Final, Self
 
 from catfs.errors import FormatError
 from catfs.records.fields import Fields, put_bytes, read_record
 from catfs.records.manifest import Row
 from catfs.records.names import check_absolute, check_relative
+from catfs.values import dataclass
 
 OUTPUTS_SCHEMA: Final = "outputs.v1"
 

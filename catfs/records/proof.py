@@ -5,7 +5,7 @@ itself sealed by `digest`: SHA-256 of the canonical bytes of everything else in 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self
 
 from catfs.digest import Digest
@@ -18,6 +18,7 @@ from catfs.records.names import check_absolute, check_relative, check_run_id
 from catfs.records.roots import DomainRoot
 from catfs.records.run import Outcome, check_exit_status
 from catfs.records.timestamp import format_time
+from catfs.values import dataclass
 
 FIRST_PROOF_SCHEMA: Final = "proof.v1"
 """Of proofs that count the paths of base and view."""

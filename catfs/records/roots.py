@@ -1,11 +1,11 @@
 """The Merkle roots of the domains of a run: DOMAIN_ROOTS.json."""
 
-from dataclasses import dataclass
 from typing import Final, Self
 
 from catfs.digest import Digest
 from catfs.records.fields import Fields, put_bytes, read_record
 from catfs.records.names import check_absolute
+from catfs.values import dataclass
 
 DOMAIN_ROOTS_SCHEMA: Final = "domain-roots.v1"
 

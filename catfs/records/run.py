@@ -1,6 +1,5 @@
 """How a run went: RUN_INFO.json, STATUS.json and steps/NN.json."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
 
@@ -8,6 +7,7 @@ from catfs.digest import Digest
 from catfs.errors import FormatError
 from catfs.records.fields import Fields, put_bytes, put_bytes_list
 from catfs.records.timestamp import format_time
+from catfs.values import dataclass
 
 RUN_INFO_SCHEMA: Final = "run-info.v1"
 STATUS_SCHEMA: Final = "status.v1"

@@ -15,7 +15,7 @@ TIME_MAX = 253_402_300_800 * 10**9 - 1
 """Last time that can be written, in nanoseconds since 1970: the end of the year 9999."""
 
 _SECOND = 10**9
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z", re.ASCII)
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{9})Z", re.ASCII)
 
 
 def format_time(nanoseconds: int) -> str:
@@ -42,11 +42,11 @@ def parse_time(text: object) -> int:
     match = _TIME.fullmatch(text) if isinstance(text, str) else None
     if match is not None:
         try:
-            seconds = calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S"))
+            seconds = calendar.timegm(tuple(map(int, match.groups()[:6])))
         except ValueError:
             seconds = -1
-        nanoseconds = seconds * _SECOND + int(match[2])
-        # strptime takes second 61 too; only what is written the same again is the text of a time.
-        if seconds >= 0 and format_time(nanoseconds) == text:
+        nanoseconds = seconds * _SECOND + int(match[7])
+        # timegm takes hour 25 too; only what is written the same again is the text of a time.
+        if 0 <= nanoseconds <= TIME_MAX and format_time(nanoseconds) == text:
             return nanoseconds
     raise FormatError("time", f"expected a time like 2026-01-31T12:00:00.000000001Z, got {text!r}")

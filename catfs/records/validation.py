@@ -5,7 +5,6 @@ are sorted by place and code, and only the result's own time differs between two
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
 
@@ -13,6 +12,7 @@ from catfs.errors import FormatError
 from catfs.records.fields import Fields
 from catfs.records.timestamp import format_time
 from catfs.records.validation_codes import Code
+from catfs.values import dataclass
 
 VALIDATION_SCHEMA: Final = "validation_error.v1"
 

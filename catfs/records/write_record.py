@@ -3,10 +3,10 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
 from catfs.errors import FormatError
+from catfs.values import dataclass
 
 OPERATIONS = frozenset(
     {

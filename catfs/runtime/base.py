@@ -7,7 +7,6 @@ looked at again only where the session used it (docs/design/0005).
 
 import base64
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from catfs.proof.capture import Capture
 from catfs.proof.capture_nodes import StoredNodes
 from catfs.records import BaseKind, BaseNote, Entry, Kind
 from catfs.store import LocalStore
+from catfs.values import dataclass
 
 Used = Callable[[int, int], Iterable[bytes] | None]
 """Told the index of a domain, and when it was last read whole; gives the paths at which the base of a session

@@ -1,12 +1,12 @@
 """Finding the first record after which a test fails, by trying moments: in O(log n) of them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from catfs.errors import CatfsError, ExitStatus
 from catfs.forensics import ProcessTable
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
 from catfs.runtime.past_log import PastLog
+from catfs.values import dataclass
 
 _CHANGE_NOTHING = frozenset({"read", "base", "content", "sync", "undo"})
 """Operations after which a view is what it was before."""

@@ -6,7 +6,6 @@ temporary files by chance: what the log leads to, the roots of every view, is co
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from catfs.digest import Digest
@@ -22,6 +21,7 @@ from catfs.records import (
 )
 from catfs.records.ledger_record import REFERENCED_FILES
 from catfs.records.validation import pointer_of
+from catfs.values import dataclass
 
 DIFFERENCES_MAX: Final = 100
 """Most differences that are told."""

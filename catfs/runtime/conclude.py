@@ -11,7 +11,7 @@ import os
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import catfs
@@ -72,6 +72,7 @@ from catfs.runtime.request import Job
 from catfs.runtime.session import DomainState, Session
 from catfs.runtime.stopping import to_the_end
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ its own domain what root does every day, and outside every mount is read-only.
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import MachineError
+from catfs.values import dataclass
 
 _SERVICES = Path("/run")
 """Where services have their sockets. A socket on a read-only mount can still be connected to, and a

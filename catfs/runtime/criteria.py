@@ -7,7 +7,6 @@ of every other step, so a job whose output does not meet its criteria has failed
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -16,6 +15,7 @@ from catfs.errors import printable
 from catfs.overlay import View
 from catfs.overlay.nodes import Directory, File, Node, Symlink
 from catfs.records.job_written import OutputCriteria
+from catfs.values import dataclass
 
 CHECK_ARGUMENTS = (b"catfs", b"check-outputs")
 """What stands in the job as the arguments of this step."""

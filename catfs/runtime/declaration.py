@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import UsageError
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

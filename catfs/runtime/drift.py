@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from catfs.records import Change, Manifest, listed_change
 from catfs.runtime.manifests import manifest_trees
 from catfs.runtime.mounts import is_mount_point
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 CHANGES_KEPT: Final = 20
 """Most changes of one domain that are kept to be shown; the rest is counted."""

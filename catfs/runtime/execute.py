@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import trio
 
@@ -14,6 +13,7 @@ from catfs.runtime.launch import Child
 from catfs.runtime.serving import serving, wait_for
 from catfs.runtime.streams import Stream, check_kept, copy_stream
 from catfs.runtime.terminal import Terminal
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

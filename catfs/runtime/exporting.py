@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -28,6 +27,7 @@ from catfs.records.write_record import Record
 from catfs.runtime.log_reading import LogSource
 from catfs.runtime.runs import DomainTrees, domain_trees
 from catfs.runtime.sealed_log import SealedLog
+from catfs.values import dataclass
 
 PROGRESS_RECORDS = 100_000
 """Records between two reports of progress."""

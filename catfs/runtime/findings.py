@@ -1,10 +1,10 @@
 """What `catfs doctor` finds, and what becomes of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 from catfs.errors import CatfsError
+from catfs.values import dataclass
 
 
 class Trouble(Enum):

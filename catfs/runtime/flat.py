@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from catfs.runtime.ledger_validation import output_findings, report_findings
 from catfs.runtime.manifests import manifest_trees
 from catfs.runtime.verification import verify_target
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 FLAT_FOLDER: Final = "catalytic"
 """Folder of a workspace that holds the flat files, one folder for each run."""

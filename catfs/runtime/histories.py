@@ -1,12 +1,11 @@
 """The histories that runs keep: how much there is, and taking it away."""
 
-from dataclasses import dataclass
-
 from catfs.durable import remove_durably
 from catfs.errors import UsageError
 from catfs.ledger import RunReader, list_runs
 from catfs.records import HISTORY_DATA_FILE
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

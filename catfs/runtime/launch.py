@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from catfs.errors import ExitStatus, MachineError
@@ -35,6 +35,7 @@ from catfs.linux import (
 )
 from catfs.runtime.helper_mount import FUSE, HelperMount, mount_by_helper, needs_helper
 from catfs.runtime.mounts import view_source
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError, printable
@@ -14,6 +13,7 @@ from catfs.runtime.log_reading import LogSource, log_of_run
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.subject import Subject
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import FormatError, printable
@@ -13,6 +12,7 @@ from catfs.records import WRITE_LOG_FILE
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import OPERATIONS, ProcessRecord, Record, WriteRecord
 from catfs.runtime.globs import compile_glob
+from catfs.values import dataclass
 
 PROCESS = "process"
 """The operation of the records that describe a process."""

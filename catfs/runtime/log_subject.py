@@ -1,6 +1,5 @@
 """The log of a session that goes on right now: of a mount, or of a run that has not ended."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import UsageError
@@ -8,6 +7,7 @@ from catfs.runtime.live import session_log
 from catfs.runtime.log_reading import LogSource
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.subject import check_word, live_sessions, require_workspace
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

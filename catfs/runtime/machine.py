@@ -3,9 +3,10 @@
 import os
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from catfs.values import dataclass
 
 KERNEL_MIN: Final = (5, 6)
 """Oldest kernel: the first that has openat2, with which every path stays beneath its domain."""

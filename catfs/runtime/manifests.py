@@ -1,7 +1,6 @@
 """The manifests of a run: roots of trees that the store of the workspace keeps, or every path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.errors import FormatError
@@ -21,6 +20,7 @@ from catfs.records import (
 from catfs.runtime.session import DomainState
 from catfs.runtime.workspace import FOLDER, Workspace
 from catfs.store import LocalStore
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ may be missing, in the log as in the data file. Then the log is believed up to i
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -16,6 +15,7 @@ from catfs.durable import create_exclusively, remove_durably
 from catfs.errors import FormatError
 from catfs.records.log_lines import LogDamageError, log_records
 from catfs.records.write_record import WriteRecord, record_from_dict
+from catfs.values import dataclass
 
 _LOST = "lost"
 """File of a session whose disk refused a sync: how many bytes of the log were on the disk by then."""

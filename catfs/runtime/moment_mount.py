@@ -6,7 +6,6 @@ The server of such a mount holds no session: it ends when the mount is taken awa
 import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -20,6 +19,7 @@ from catfs.runtime.moments import moment_of
 from catfs.runtime.mounts import MOMENT_SOURCE, is_mount_point
 from catfs.runtime.past import look_beneath, past_of
 from catfs.runtime.subject import Subject
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

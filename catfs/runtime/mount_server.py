@@ -8,7 +8,7 @@ import functools
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 import orjson
@@ -29,6 +29,7 @@ from catfs.runtime.phases import Phases
 from catfs.runtime.request import Job, fresh_run_id
 from catfs.runtime.session import Session, SessionKind
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 _UNMOUNT_SECONDS = 5.0
 """How long the kernel may take to take a mount down after it was unmounted."""

@@ -7,7 +7,7 @@ from there, as does a commit without any mount.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from catfs.clock import system_clock
@@ -32,6 +32,7 @@ from catfs.runtime.sessions import (
 )
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

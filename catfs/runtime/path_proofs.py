@@ -5,7 +5,6 @@ the nodes that lead from the one to the other.
 """
 
 import os
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
 
@@ -18,6 +17,7 @@ from catfs.records import Entry, Proof, describe_entry, listed_entry, put_bytes
 from catfs.records.fields import Fields, entry_fields
 from catfs.records.names import check_absolute, check_run_id
 from catfs.runtime.runs import DomainTrees
+from catfs.values import dataclass
 
 PATH_PROOF_SCHEMA: Final = "cli-path-proof.v1"
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from catfs.clock import system_clock
 from catfs.records import Phase
 from catfs.records.ledger_record import Decision, RunPhase
+from catfs.values import dataclass
 
 
 @dataclass(slots=True)

@@ -10,7 +10,6 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -24,6 +23,7 @@ from catfs.overlay.transports import Transport
 from catfs.runtime.launch import Child
 from catfs.runtime.serving import Serving, serving, wait_for
 from catfs.runtime.streams import Stream, check_kept, copy_stream
+from catfs.values import dataclass
 
 TIMED_OUT = 124
 """Exit status of a step that was ended because its time was over, as of timeout(1)."""

@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -16,6 +15,7 @@ from catfs.runtime.execute import Ended, execute
 from catfs.runtime.launch import Mounts, launch_command
 from catfs.runtime.past import Past
 from catfs.runtime.streams import Stream
+from catfs.values import dataclass
 
 _STREAMS = ("stdout", "stderr")
 

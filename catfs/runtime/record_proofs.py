@@ -4,7 +4,6 @@ It holds the record as it stands, and the hashes that lead from it to the root t
 """
 
 import os
-from dataclasses import dataclass
 from typing import Final, Self
 
 import orjson
@@ -20,6 +19,7 @@ from catfs.records.names import check_run_id
 from catfs.records.write_record import Record, record_from_dict
 from catfs.runtime.log_reading import log_of_run
 from catfs.runtime.past_log import PastLog
+from catfs.values import dataclass
 
 RECORD_PROOF_SCHEMA: Final = "cli-record-proof.v1"
 

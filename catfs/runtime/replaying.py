@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -37,6 +36,7 @@ from catfs.runtime.mounts import is_mount_point
 from catfs.runtime.past_log import PastLog
 from catfs.runtime.past_lower import PastLower
 from catfs.runtime.runs import DomainTrees, domain_trees
+from catfs.values import dataclass
 
 TOUCHING_MAX: Final = 20
 """Most records that are named as having touched a path."""

@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from catfs.errors import UsageError
@@ -14,6 +14,7 @@ from catfs.records.job_written import OutputCriteria
 from catfs.runtime.criteria import CHECK_ARGUMENTS, CHECK_INTENT, DeclaredOutput, locate
 from catfs.runtime.declaration import DomainDeclaration, covering_domains, declare, resolve_output
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError, printable
@@ -18,6 +17,7 @@ from catfs.records import (
 from catfs.runtime.manifests import manifest_trees
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 INCOMPLETE = "incomplete"
 """Stands for the outcome of a run without a proof."""

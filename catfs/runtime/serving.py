@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import trio
 
@@ -16,6 +16,7 @@ from catfs.overlay import View
 from catfs.overlay.transports import Transport
 from catfs.runtime.launch import Child
 from catfs.runtime.stopping import heeded_signals
+from catfs.values import dataclass
 
 _UNMOUNT_SECONDS = 5.0
 """How long the kernel may take to take the mount down once the command has ended. Longer means that

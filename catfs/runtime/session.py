@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -56,6 +55,7 @@ from catfs.runtime.moments import record_of
 from catfs.runtime.originals import Originals, collides
 from catfs.runtime.since import committed_since
 from catfs.runtime.workspace import FOLDER, Workspace
+from catfs.values import dataclass
 
 
 class SessionKind(StrEnum):

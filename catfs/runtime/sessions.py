@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -14,6 +13,7 @@ from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 _ENDING_SECONDS = 5.0
 """How long is waited for a server to end after its mount was taken away, or for the rest of a killed one,

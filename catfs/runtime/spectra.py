@@ -4,7 +4,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.digest import Digest
@@ -24,6 +23,7 @@ from catfs.spectral import (
 )
 from catfs.spectral.sources import SourceProgress, describe_sources
 from catfs.store import LocalStore
+from catfs.values import dataclass
 
 _HEX_MIN = 4
 """Fewest digits by which a spectrum of the workspace is named: fewer are more likely the name of a folder."""

@@ -6,7 +6,6 @@ reader is slow, and gets SIGPIPE when the reader is gone, as it would outside.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -14,6 +13,7 @@ import trio
 from catfs.durable import write_fully
 from catfs.errors import MachineError
 from catfs.limits import KEPT_OUTPUT_BYTES_MAX
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from catfs.runtime.path_proofs import PathProofFile, read_path_proof
 from catfs.runtime.record_proofs import RecordProofFile, is_record_proof, read_record_proof
 from catfs.runtime.subject import check_word, find_finished_run
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 PATH_PROOF_STEPS = (
     "the file is a path proof",

@@ -4,7 +4,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,7 @@ from catfs.runtime.step_runner import run_steps
 from catfs.runtime.streams import Stream
 from catfs.runtime.terminal import Terminal
 from catfs.runtime.workspace import Workspace
+from catfs.values import dataclass
 
 _REPORT: Final = "wall.json"
 """File of the session in which the walls say what became of the commands."""

@@ -4,13 +4,13 @@ import contextlib
 import os
 import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from catfs.errors import MachineError, UsageError
 from catfs.overlay.redaction import SECRET_WORDS
 from catfs.runtime.mounts import workspace_of_view
+from catfs.values import dataclass
 
 FOLDER = ".catfs"
 _KEYS = frozenset({"allowed_roots", "allow_write", "redact"})

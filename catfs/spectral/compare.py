@@ -1,7 +1,6 @@
 """What a spectrum is held against: a domain, a store, another spectrum."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from catfs.digest import Digest
 from catfs.errors import UsageError
@@ -10,6 +9,7 @@ from catfs.merkle import diff as diff_trees
 from catfs.records import Change, listed_change
 from catfs.spectral.spectrum import Spectrum
 from catfs.store import CatalyticStore, DamagedObjectError, MissingObjectError
+from catfs.values import dataclass
 
 ContentProgress = Callable[[int, int], None]
 """Told now and then how many contents were looked at, and of how many."""

@@ -10,7 +10,6 @@ import secrets
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from errno import EEXIST
 from pathlib import Path
 from typing import Final
@@ -24,6 +23,7 @@ from catfs.merkle.tree import join_path
 from catfs.records import Entry, Kind
 from catfs.spectral.spectrum import Spectrum
 from catfs.store import CatalyticStore, MissingObjectError
+from catfs.values import dataclass
 
 TEMPORARY_PREFIX: Final = b".catfs-decode-"
 """How the folder is called while it is being filled. One whose process is gone is a leftover."""
@@ -69,6 +69,9 @@ class Permitted:
     devices: bool = False
 
 
+_NOTHING_MORE: Final = Permitted()
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What was written.
@@ -89,7 +92,7 @@ def decode_domain(
     store: CatalyticStore,
     target: Path,
     *,
-    permitted: Permitted = Permitted(),
+    permitted: Permitted = _NOTHING_MORE,
     check: RootCheck | None = None,
     progress: DecodeProgress | None = None,
 ) -> Decoded:

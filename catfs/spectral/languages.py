@@ -8,7 +8,6 @@ import functools
 import importlib
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from catfs.spectral.c_source import read_c
@@ -20,6 +19,7 @@ from catfs.spectral.python_source import read_python
 from catfs.spectral.rust_source import read_rust
 from catfs.spectral.structure import SourceStructure
 from catfs.spectral.syntax import Found
+from catfs.values import dataclass
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser

@@ -6,7 +6,7 @@ paths make a tree, so none is absolute, leads upwards, or lies below something t
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple, Self
 
 from catfs.digest import Digest
@@ -15,6 +15,7 @@ from catfs.merkle import MemoryNodes, PathError, Tree
 from catfs.records import Entry, Kind, listed_entry, put_bytes, put_table
 from catfs.records.entry import device_digest
 from catfs.records.fields import Fields, parse_mode, put_large_number
+from catfs.values import dataclass
 
 SPECTRUM_SCHEMA: Final = "spectrum.v1"
 

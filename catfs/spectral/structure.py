@@ -7,7 +7,7 @@ says nothing about it. A language that nobody here reads is named with the numbe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final, Self
 
@@ -16,6 +16,7 @@ from catfs.errors import FormatError, printable
 from catfs.records import put_table
 from catfs.records.fields import Fields
 from catfs.records.names import check_relative
+from catfs.values import dataclass
 
 STRUCTURE_SCHEMA: Final = "structure.v1"
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.digest import Digest
@@ -12,6 +11,7 @@ from catfs.store.local import LocalStore
 from catfs.store.loose import COMPRESSED_SUFFIX, LooseObject, iterate_loose
 from catfs.store.pack import PACK_SUFFIX, PackFile
 from catfs.store.pack_set import PACKS_FOLDER
+from catfs.values import dataclass
 
 CheckProgress = Callable[[int, int], None]
 """Told now and then how many objects and how many bytes of content were checked so far."""

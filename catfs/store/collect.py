@@ -6,7 +6,6 @@ the age of what they find (`LocalStore.renew`) under a lock that the cleaning ho
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.clock import Clock, system_clock
@@ -15,6 +14,7 @@ from catfs.store.local import LocalStore
 from catfs.store.lock import StoreBusyError, cleaning
 from catfs.store.loose import TEMPORARY_FOLDER, iterate_loose
 from catfs.store.pack import PackFile
+from catfs.values import dataclass
 
 GRACE_NS = 24 * 3600 * 1_000_000_000
 """Age below which nothing is removed, in nanoseconds: a day, longer than a run takes

@@ -8,11 +8,12 @@ A small one is a single frame.
 import struct
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Self
 
 import zstandard
+
+from catfs.values import dataclass
 
 FRAME_BYTES = 1 << 20
 """Content of each frame of a large object, in bytes: what reading one byte costs at most."""

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -30,6 +29,7 @@ from catfs.store.encoding import (
     table_bytes,
 )
 from catfs.store.interface import DamagedObjectError, StreamSource, read_pieces
+from catfs.values import dataclass
 
 TEMPORARY_FOLDER: Final = "tmp"
 """Where files are written before they get their names. Nothing in it is ever read as an object."""

@@ -1,10 +1,9 @@
 """How much a local store holds, and in how many bytes; no object is read."""
 
-from dataclasses import dataclass
-
 from catfs.store.interface import DamagedObjectError
 from catfs.store.local import LocalStore
 from catfs.store.loose import COMPRESSED_SUFFIX, TEMPORARY_FOLDER, LooseObject, iterate_loose
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

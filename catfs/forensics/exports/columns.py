@@ -3,9 +3,10 @@
 docs/formats/exports.md has the same columns, which a test holds against these.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from catfs.values import dataclass
 
 Value = int | str | bytes | bool | tuple[str, ...] | None
 """What a cell holds; None where the log says nothing."""

@@ -5,7 +5,6 @@ whoever wants that wraps it in an envelope (DSSE).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from catfs.forensics.lifetimes import FileKind, FileLife, FileTable
 from catfs.forensics.processes import Process, ProcessTable
 from catfs.records import format_time
 from catfs.records.write_record import OPERATIONS, Record, WriteRecord
+from catfs.values import dataclass
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://in-toto.io/attestation/runtime-trace/v0.1"

@@ -5,7 +5,6 @@ Memory grows with the number of processes and files, not with that of records.
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
@@ -14,6 +13,7 @@ from catfs.forensics.exports.columns import FILES, PROCESSES, RECORDS, Row, Tabl
 from catfs.forensics.lifetimes import FileLife, FileTable
 from catfs.forensics.processes import Process, ProcessTable
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.values import dataclass
 
 BATCH_ROWS: Final = 122_880
 """Rows handed over at a time, and rows of a row group in Parquet: those of a row group of DuckDB, so that

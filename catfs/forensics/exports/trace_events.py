@@ -5,7 +5,6 @@ number of pairs of a process and a file that it changed, not with that of record
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import BinaryIO, Final
 
@@ -16,6 +15,7 @@ from catfs.forensics.exports.tables import TableCounts, text_of
 from catfs.forensics.lifetimes import FileTable
 from catfs.forensics.processes import Process, ProcessTable
 from catfs.records.write_record import Record, WriteRecord
+from catfs.values import dataclass
 
 _PROGRAMS_TRACK: Final = 0
 """Thread id of the track that shows which program a process ran when; its files follow in tracks from 1."""

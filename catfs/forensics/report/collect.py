@@ -1,7 +1,6 @@
 """A log as the columns of a page: its records, and what they come to by process and by file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from catfs.errors import UsageError, printable
@@ -10,6 +9,7 @@ from catfs.forensics.lifetimes import FileLife, FileTable
 from catfs.forensics.processes import Process, ProcessTable
 from catfs.forensics.report.packing import NumberColumn
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.values import dataclass
 
 RECORDS_MAX: Final = 5_000_000
 """Most records of a page: more than that no browser should be made to hold; there are exports for them."""

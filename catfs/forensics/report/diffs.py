@@ -1,8 +1,9 @@
 """What changed inside text files, line by line, for people."""
 
 import difflib
-from dataclasses import dataclass
 from typing import Final
+
+from catfs.values import dataclass
 
 DIFF_BYTES_MAX: Final = 512 * 1024
 """Largest file that is compared line by line, in bytes: longer ones take minutes and nobody reads them."""

@@ -1,11 +1,10 @@
 """What a page says of a run besides its log, and its form in the data of the page."""
 
-from dataclasses import dataclass
-
 from catfs.errors import printable
 from catfs.forensics.report.collect import Fate, Fates
 from catfs.forensics.report.diffs import TextDiff
 from catfs.records import JobSpec, Proof, RestoreDiff, RunInfo, Status, StepResult
+from catfs.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ A pure function, so that every kernel can be tried without having it.
 """
 
 import os
-from dataclasses import dataclass
 from errno import EPROTO
 
 from catfs.overlay.transports.devfuse.wire import (
@@ -16,6 +15,7 @@ from catfs.overlay.transports.devfuse.wire import (
     PROTOCOL_MINOR_MIN,
     Init,
 )
+from catfs.values import dataclass
 
 MAX_TRANSFER_BYTES = 1 << 20
 """Most bytes that one READ or WRITE carries: 256 pages, what the kernel allows unless told otherwise."""

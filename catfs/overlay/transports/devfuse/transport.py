@@ -72,9 +72,11 @@ async def _serve(server: Connection, connection: int) -> None:
 
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
-    """Keep what exists now out of the search for cycles, and search rarely."""
+    """Keep what exists now out of the search for cycles, and search rarely.
+
+    What is garbage by now stays until the end: finding it would take longer than a short command.
+    """
     threshold = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD, *threshold[1:])
     try:
