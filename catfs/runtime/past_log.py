@@ -1,23 +1,14 @@
 """A write log that is followed, not just shown: checked whole first, then read up to any moment."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from catfs.errors import FormatError, counted
 from catfs.merkle import LogTree
 from catfs.overlay import UNDO_MARK, Undone
 from catfs.records import LogSummary
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import Record
 from catfs.runtime.log_reading import LogSource
-
-
-class _Scan(NamedTuple):
-    """What one pass over a log found: its records, those that take others back, and where time steps back."""
-
-    size: int
-    undone: Undone
-    backward: int | None
+from catfs.runtime.log_seal import LogTimes, check_seal
 
 
 class PastLog:
@@ -36,10 +27,10 @@ class PastLog:
     def __init__(self, source: LogSource, stated: LogSummary | None = None) -> None:
         self.source = source
         self._tree = LogTree()
-        self._found = self._scan()
-        self.size = self._found.size
+        self._times = LogTimes()
+        self.undone = self._scan()
+        self.size = self._tree.size
         """Number of its records, those that were taken back included."""
-        self.undone = self._found.undone
         if stated is not None:
             self.check(stated)
 
@@ -69,9 +60,11 @@ class PastLog:
             for _, line in zip(range(self.size), log_lines(stream, self.source.name), strict=False):
                 yield line
 
-    def _scan(self) -> _Scan:
-        """Look through the log once; of one that is being written the last line may be on its way."""
-        size, backward, last = 0, None, 0
+    def _scan(self) -> Undone:
+        """Look through the log once, and give what it took back.
+
+        Of a log that is being written the last line may be on its way.
+        """
         undone: list[bytes] = []
 
         def noted(lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -84,14 +77,11 @@ class PastLog:
         with self.source.path.open("rb") as stream:
             try:
                 for record in log_records(noted(log_lines(stream, self.source.name)), self.source.name):
-                    size = record.seq + 1
-                    if record.t < last and backward is None:
-                        backward = record.seq
-                    last = record.t
+                    self._times.note(record.seq, record.t)
             except LogDamageError as error:
                 if not (self.source.live and error.cut_off):
                     raise
-        return _Scan(size, Undone.of_lines(undone), backward)
+        return Undone.of_lines(undone)
 
     def check(self, stated: LogSummary) -> None:
         """Hold the log against what the proof states of it.
@@ -102,16 +92,4 @@ class PastLog:
         Raises:
             FormatError: when it is another one; the first bad record is named as far as it can be told.
         """
-        name, scan = self.source.name, self._found
-        if scan.size < stated.records:
-            missing = counted(stated.records, "record")
-            raise FormatError(name, f"record {scan.size} is missing: the proof states {missing}")
-        if scan.size > stated.records:
-            problem = f"record {stated.records} is one too many: the proof states {stated.records}"
-            raise FormatError(name, problem)
-        if self._tree.root != stated.root:
-            where = ""
-            if scan.backward is not None:
-                where = f"; record {scan.backward} is the first that is older than the one before it"
-            problem = f"expected records with the root {stated.root}, got {self._tree.root}{where}"
-            raise FormatError(name, problem)
+        check_seal(self.source.name, self._tree, self._times, stated)

@@ -4,11 +4,8 @@ It holds one statement for each moment (base, view, post): the root, what the pa
 the nodes that lead from the one to the other.
 """
 
-import os
 from enum import Enum
 from typing import Final, Self
-
-import orjson
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, printable
@@ -16,13 +13,11 @@ from catfs.merkle import PathProof, Tree, prove_path
 from catfs.records import Entry, Proof, describe_entry, listed_entry, put_bytes
 from catfs.records.fields import Fields, entry_fields
 from catfs.records.names import check_absolute, check_run_id
+from catfs.runtime.proof_files import expect_same, read_proof_file
 from catfs.runtime.runs import DomainTrees
 from catfs.values import dataclass
 
 PATH_PROOF_SCHEMA: Final = "cli-path-proof.v1"
-
-PATH_PROOF_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Largest file that is read as a path proof, in bytes: three proofs of the deepest path take about 10 MiB."""
 
 
 class Under(Enum):
@@ -162,15 +157,18 @@ class PathProofFile:
         Raises:
             FormatError: when they are not.
         """
-        _expect("the run id", proof.run_id, self.run_id)
-        _expect("the digest of the run's proof", proof.digest.hex, self.run_proof.hex)
-        for domain in proof.domains:
-            if domain.roots.path == self.domain:
-                roots = (domain.roots.base_root, domain.roots.view_root, domain.roots.post_root)
-                for statement, root in zip(self.statements, roots, strict=True):
-                    _expect(f"the {statement.under.value} root", root.hex, statement.root.hex)
-                return
-        raise FormatError("path proof", f"expected a domain of the run, got {printable(self.domain)}")
+        states = [
+            ("the run id", proof.run_id, self.run_id),
+            ("the digest of the run's proof", proof.digest.hex, self.run_proof.hex),
+        ]
+        domain = next((domain.roots for domain in proof.domains if domain.roots.path == self.domain), None)
+        if domain is not None:
+            roots = (domain.base_root, domain.view_root, domain.post_root)
+            for statement, root in zip(self.statements, roots, strict=True):
+                states.append((f"the {statement.under.value} root", root.hex, statement.root.hex))
+        expect_same("path proof", tuple(states))
+        if domain is None:
+            raise FormatError("path proof", f"expected a domain of the run, got {printable(self.domain)}")
 
 
 def make_path_proof(proof: Proof, trees: DomainTrees, path: bytes) -> PathProofFile:
@@ -204,19 +202,4 @@ def read_path_proof(path: str) -> PathProofFile:
         FormatError: when it is none.
         OSError: when it cannot be read.
     """
-    name = printable(os.fsencode(path))
-    with open(path, "rb") as stream:
-        data = stream.read(PATH_PROOF_BYTES_MAX + 1)
-    if len(data) > PATH_PROOF_BYTES_MAX:
-        raise FormatError(name, f"expected a path proof of at most {PATH_PROOF_BYTES_MAX} bytes")
-    try:
-        return PathProofFile.from_dict(orjson.loads(data))
-    except orjson.JSONDecodeError as error:
-        raise FormatError(name, f"expected a path proof in JSON: {error}") from error
-    except FormatError as error:
-        raise FormatError(name, error.problem) from error
-
-
-def _expect(what: str, expected: str, got: str) -> None:
-    if expected != got:
-        raise FormatError("path proof", f"{what}: expected {expected}, got {got}")
+    return read_proof_file(path, "path proof", PathProofFile.from_dict)

@@ -3,13 +3,12 @@
 It holds the record as it stands, and the hashes that lead from it to the root that the run's proof states.
 """
 
-import os
 from typing import Final, Self
 
 import orjson
 
 from catfs.digest import Digest
-from catfs.errors import FormatError, printable
+from catfs.errors import FormatError
 from catfs.ledger import RunReader
 from catfs.merkle import RecordProof, prove_record
 from catfs.merkle.log_tree import leaf_hash
@@ -19,12 +18,10 @@ from catfs.records.names import check_run_id
 from catfs.records.write_record import Record, record_from_dict
 from catfs.runtime.log_reading import log_of_run
 from catfs.runtime.past_log import PastLog
+from catfs.runtime.proof_files import expect_same, read_proof_file
 from catfs.values import dataclass
 
 RECORD_PROOF_SCHEMA: Final = "cli-record-proof.v1"
-
-RECORD_PROOF_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Largest file that is read as a record proof, in bytes: the longest line of a log, escaped once more."""
 
 _HEAD_BYTES: Final = 200
 """Bytes in which a file says what it is: `schema` is the first key that we write."""
@@ -119,14 +116,15 @@ class RecordProofFile:
         Raises:
             FormatError: when it is another.
         """
-        for what, expected, got in (
-            ("the run id", proof.run_id, self.run_id),
-            ("the digest of the run's proof", proof.digest.hex, self.run_proof.hex),
-            ("the number of records", str(proof.log.records), str(self.log.records)),
-            ("the root of the log", proof.log.root.hex, self.log.root.hex),
-        ):
-            if expected != got:
-                raise FormatError("record proof", f"{what}: expected {expected}, got {got}")
+        expect_same(
+            "record proof",
+            (
+                ("the run id", proof.run_id, self.run_id),
+                ("the digest of the run's proof", proof.digest.hex, self.run_proof.hex),
+                ("the number of records", str(proof.log.records), str(self.log.records)),
+                ("the root of the log", proof.log.root.hex, self.log.root.hex),
+            ),
+        )
 
 
 def make_record_proof(run: RunReader, seq: int) -> RecordProofFile:
@@ -167,14 +165,4 @@ def read_record_proof(path: str) -> RecordProofFile:
         FormatError: when it is none.
         OSError: when it cannot be read.
     """
-    name = printable(os.fsencode(path))
-    with open(path, "rb") as stream:
-        data = stream.read(RECORD_PROOF_BYTES_MAX + 1)
-    if len(data) > RECORD_PROOF_BYTES_MAX:
-        raise FormatError(name, f"expected a record proof of at most {RECORD_PROOF_BYTES_MAX} bytes")
-    try:
-        return RecordProofFile.from_dict(orjson.loads(data))
-    except orjson.JSONDecodeError as error:
-        raise FormatError(name, f"expected a record proof in JSON: {error}") from error
-    except FormatError as error:
-        raise FormatError(name, error.problem) from error
+    return read_proof_file(path, "record proof", RecordProofFile.from_dict)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from catfs.digest import Digest
-from catfs.errors import FormatError
 from catfs.forensics.counting import Counts, all_count, counts_in
 from catfs.merkle import LogTree
 from catfs.merkle.log_tree import LOG_RECORDS_MAX
@@ -18,6 +17,7 @@ from catfs.records import WRITE_LOG_FILE, LogSummary, Proof
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import Record
 from catfs.runtime.log_reading import LogSource
+from catfs.runtime.log_seal import LogTimes, check_seal
 
 
 class SealedLog:
@@ -70,47 +70,28 @@ class SealedLog:
             OSError: when the file cannot be read.
         """
         self.records, self.is_cut_off = 0, False
-        name, last, backward = self.source.name, 0, None
+        name, times = self.source.name, LogTimes()
         with self.source.path.open("rb") as file:
             stream = _HashingStream(file)
             try:
                 for record in log_records(log_lines(stream, name), name):
                     yield record
                     self.records += 1
-                    if record.t < last and backward is None:
-                        backward = record.seq
-                    last = record.t
+                    times.note(record.seq, record.t)
             except LogDamageError as error:
                 if not self._may_end_so(error):
                     raise
                 self.is_cut_off = True
         if self.proof is not None and stream.digest != self.proof.files.get(WRITE_LOG_FILE):
-            self._check_records(self.proof.log, backward)
+            self._check_records(self.proof.log, times)
 
-    def _check_records(self, proven: LogSummary, backward: int | None) -> None:
-        """Hold every record against the proof; a log that was only compressed anew passes.
-
-        Args:
-            proven: What the proof says of the log.
-            backward: The first record that is older than the one before it; None when none is.
-        """
+    def _check_records(self, proven: LogSummary, times: LogTimes) -> None:
+        """Hold every record against the proof; a log that was only compressed anew passes."""
         name, tree = self.source.name, LogTree()
         with self.source.path.open("rb") as file:
             for line in log_lines(file, name):
                 tree.append(line)
-        expected = f"the proof speaks of {proven.records} records"
-        if tree.size < proven.records:
-            raise LogDamageError(name, f"record {tree.size} is missing: {expected}", tree.size)
-        if tree.size > proven.records:
-            raise LogDamageError(name, f"record {proven.records} is one too many: {expected}", proven.records)
-        if tree.root != proven.root:
-            raise FormatError(
-                name,
-                f"expected records with the root {proven.root}, which the proof states, got {tree.root}",
-                hint="every record is whole and in its place, so which one was changed cannot be told"
-                if backward is None
-                else f"record {backward} is the first that is older than the one before it",
-            )
+        check_seal(name, tree, times, proven)
 
 
 class _HashingStream:

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 from catfs.digest import Digest
 from catfs.errors import FormatError, UsageError, printable
@@ -18,10 +19,13 @@ from catfs.proof.verify import VerifyStep, verify_run
 from catfs.records import HISTORY_DATA_FILE
 from catfs.runtime.drift import DomainDrift, find_drift
 from catfs.runtime.path_proofs import PathProofFile, read_path_proof
+from catfs.runtime.proof_files import ProofFile
 from catfs.runtime.record_proofs import RecordProofFile, is_record_proof, read_record_proof
 from catfs.runtime.subject import check_word, find_finished_run
 from catfs.runtime.workspace import Workspace
 from catfs.values import dataclass
+
+_File = TypeVar("_File", bound=ProofFile)
 
 PATH_PROOF_STEPS = (
     "the file is a path proof",
@@ -201,30 +205,29 @@ def _check_history_data(run: RunReader) -> Iterator[VerificationError]:
 
 def _verify_path_proof(path: Path, workspace: Workspace | None) -> VerifyReport:
     """Verify a path proof; the roots are compared with the run's proof when the workspace has the run."""
-    name = printable(os.fsencode(path))
-    file: PathProofFile | None = None
-    errors: list[tuple[VerificationError, ...]] = []
-    try:
-        file = read_path_proof(os.fspath(path))
-        errors.append(())
-        file.check()
-        errors.append(())
-        run = _run_of(file.run_id, workspace)
-        if run is not None:
-            file.check_against(run.proof())
-            errors.append(())
-    except FormatError as error:
-        errors.append((_refusal(name, error),))
+    name, file, errors = _check_file(path, read_path_proof, workspace)
     return VerifyReport(name, Verified.PATH_PROOF, _steps(PATH_PROOF_STEPS, errors), path_proof=file)
 
 
 def _verify_record_proof(path: Path, workspace: Workspace | None) -> VerifyReport:
     """Verify a record proof; the root is compared with the run's proof when the workspace has the run."""
+    name, file, errors = _check_file(path, read_record_proof, workspace)
+    return VerifyReport(name, Verified.RECORD_PROOF, _steps(RECORD_PROOF_STEPS, errors), record_proof=file)
+
+
+def _check_file(
+    path: Path, read: Callable[[str], _File], workspace: Workspace | None
+) -> tuple[str, _File | None, list[tuple[VerificationError, ...]]]:
+    """Take a file that carries a proof through its steps.
+
+    Returns:
+        Its name for people; the file, None when it cannot be read; the errors of each step that was reached.
+    """
     name = printable(os.fsencode(path))
-    file: RecordProofFile | None = None
+    file: _File | None = None
     errors: list[tuple[VerificationError, ...]] = []
     try:
-        file = read_record_proof(os.fspath(path))
+        file = read(os.fspath(path))
         errors.append(())
         file.check()
         errors.append(())
@@ -234,7 +237,7 @@ def _verify_record_proof(path: Path, workspace: Workspace | None) -> VerifyRepor
             errors.append(())
     except FormatError as error:
         errors.append((_refusal(name, error),))
-    return VerifyReport(name, Verified.RECORD_PROOF, _steps(RECORD_PROOF_STEPS, errors), record_proof=file)
+    return name, file, errors
 
 
 def _steps(titles: Sequence[str], errors: Sequence[tuple[VerificationError, ...]]) -> tuple[VerifyStep, ...]:

@@ -31,7 +31,7 @@ def test_a_wrong_log_makes_no_page(sample: SampleWorkspace) -> None:
     (sample.run_folder("run-1") / WRITE_LOG_FILE).write_bytes(b"".join(lines[:3]))
     result = run_catfs(["report", "-o", "page.html"], sample.root)
     assert result.status == 2
-    assert "record 3 is missing: the proof speaks of 9 records" in result.stderr
+    assert "record 3 is missing: the proof states 9 records" in result.stderr
     assert not (sample.root / "page.html").exists()
 
 

@@ -13,11 +13,11 @@ from catfs.ledger import RunReader
 from catfs.records import Entry, Kind, Proof, describe_entry
 from catfs.records.schema import validate
 from catfs.runtime.path_proofs import (
-    PATH_PROOF_BYTES_MAX,
     PathProofFile,
     make_path_proof,
     read_path_proof,
 )
+from catfs.runtime.proof_files import PROOF_FILE_BYTES_MAX
 from catfs.runtime.runs import DomainTrees, domain_trees
 from tests.support.workspaces import UNTIDY, SampleWorkspace
 
@@ -102,7 +102,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     """The size is limited before anything is parsed."""
     file = tmp_path / "proof"
     with file.open("wb") as stream:
-        stream.truncate(PATH_PROOF_BYTES_MAX + 2)
+        stream.truncate(PROOF_FILE_BYTES_MAX + 2)
     with pytest.raises(FormatError, match="at most"):
         read_path_proof(str(file))
 

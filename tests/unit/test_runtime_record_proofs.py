@@ -13,8 +13,8 @@ from catfs.errors import FormatError
 from catfs.ledger import RunReader
 from catfs.records import Proof
 from catfs.records.schema import validate
+from catfs.runtime.proof_files import PROOF_FILE_BYTES_MAX
 from catfs.runtime.record_proofs import (
-    RECORD_PROOF_BYTES_MAX,
     RecordProofFile,
     is_record_proof,
     make_record_proof,
@@ -103,7 +103,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     """Nobody's memory is filled by it."""
     file = tmp_path / "proof"
     with file.open("wb") as stream:
-        stream.truncate(RECORD_PROOF_BYTES_MAX + 1)
+        stream.truncate(PROOF_FILE_BYTES_MAX + 1)
     with pytest.raises(FormatError, match="expected a record proof of at most"):
         read_record_proof(str(file))
     assert not is_record_proof(str(file))

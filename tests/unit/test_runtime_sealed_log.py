@@ -52,7 +52,7 @@ def test_a_log_that_was_compressed_anew_is_the_same_log(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         (lambda: _pack(b"".join(LINES))[:-6], r"cut off, after \d whole records"),
-        (lambda: _pack(b"".join(LINES[:2])), "record 2 is missing: the proof speaks of 3 records"),
+        (lambda: _pack(b"".join(LINES[:2])), "record 2 is missing: the proof states 3 records"),
         (
             lambda: _pack(b"".join([*LINES, LINES[2].replace(b'"seq":2', b'"seq":3')])),
             "record 3 is one too many",
