@@ -44,22 +44,39 @@ class RefusedError(CatfsError):
         self.exit_status = status
 
 
-async def serve_control(folder: Path, answer: Answerer) -> None:
-    """Answer questions until cancelled.
+def open_control(folder: Path) -> socket.socket:
+    """Make the control socket of a session; whoever asks from now on is answered once it is served.
 
     Args:
         folder: The session's folder.
-        answer: Called for each question.
+
+    Raises:
+        OSError: when it cannot be made.
     """
-    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         (folder / _NAME).unlink(missing_ok=True)  # of a server that is gone
         with _short_path(folder) as path:
-            await listener.bind(path)
+            listener.bind(path)
         (folder / _NAME).chmod(0o600)
         listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve_control(listener: socket.socket, answer: Answerer) -> None:
+    """Answer questions until cancelled.
+
+    Args:
+        listener: The control socket; it is closed in the end.
+        answer: Called for each question.
+    """
+    with trio.socket.from_stdlib_socket(listener) as served:
         async with trio.open_nursery() as nursery:
             while True:
-                connection, _ = await listener.accept()
+                connection, _ = await served.accept()
                 nursery.start_soon(_converse, connection, answer)
 
 

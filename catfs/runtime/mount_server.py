@@ -7,6 +7,7 @@ then be resumed (`mounted`).
 import functools
 import io
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from catfs.overlay.transports import Transport
 from catfs.proof import restore_diff
 from catfs.records import JOBSPEC_FILE, Leftovers, file_bytes
 from catfs.runtime.conclude import Examination, Recording, conclude, examine
-from catfs.runtime.control import serve_control
+from catfs.runtime.control import open_control, serve_control
 from catfs.runtime.launch import enter_private_namespace, launch_mount
 from catfs.runtime.mounts import detach_inherited_views, view_source
 from catfs.runtime.phases import Phases
@@ -150,6 +151,7 @@ class MountServer:
         )
         with session:
             _keep_messages(session.folder)
+            control = open_control(session.folder)  # before anybody is told that there is somebody to ask
             publish(session.folder, JOBSPEC_FILE.encode(), file_bytes(self.job.spec))
             if self.resumed:
                 session.suspend()
@@ -165,16 +167,16 @@ class MountServer:
             facts = {"records": session.log.sequence, "lost_bytes": session.lost_bytes}
             answer.write(orjson.dumps(facts))
             answer.close()
-            trio.run(self._serve, session, connection)
+            trio.run(self._serve, session, connection, control)
             if self._concluded:
                 session.drop()
             else:
                 session.suspend()
 
-    async def _serve(self, session: Session, connection: int) -> None:
+    async def _serve(self, session: Session, connection: int, control: socket.socket) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._serve_view, session, connection)
-            nursery.start_soon(serve_control, session.folder, functools.partial(self._answer, session))
+            nursery.start_soon(serve_control, control, functools.partial(self._answer, session))
             await self._ended.wait()
             await trio.sleep(_LAST_ANSWER_SECONDS)
             nursery.cancel_scope.cancel()

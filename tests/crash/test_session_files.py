@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from catfs.errors import FormatError, UsageError
 from catfs.runtime.committed import committed_run
-from catfs.runtime.control import serve_control
+from catfs.runtime.control import open_control, serve_control
 from catfs.runtime.mending import doubt_of, started_of
 from catfs.runtime.sessions import SessionFacts, read_session
 from catfs.runtime.workspace import Workspace
@@ -147,16 +147,8 @@ def test_control_message_of_any_bytes_is_answered(
 
     async def converse() -> bytes:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve_control, folder, answer)
-            while not (folder / "control").exists():
-                await trio.sleep(0)
-            stream = None
-            while stream is None:
-                try:
-                    stream = await trio.open_unix_socket(str(folder / "control"))
-                except OSError:
-                    await trio.sleep(0)
-            async with stream:
+            nursery.start_soon(serve_control, open_control(folder), answer)
+            async with await trio.open_unix_socket(str(folder / "control")) as stream:
                 await stream.send_all(question)
                 await stream.send_eof()
                 said = b"".join([block async for block in stream])

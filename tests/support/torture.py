@@ -210,18 +210,23 @@ class LiveSession:
         """Mount, work, and end in one way or another, several times; give the violations."""
         try:
             for _ in range(rounds):
-                yield from self._command("mount", "domain", "--output", "domain/out", *self._options())
-                for _ in range(self.random.randint(3, 25)):
-                    self._step()
-                end = self.random.choice([self._kill, self._kill, self._umount, self._commit, self._discard])
-                self.log.append(end.__name__)
-                yield from end()
+                yield from self._round()
             yield from self._command("umount", "domain", "--discard", may_fail=True)
             if self._files() != self.lower:
                 yield "the original is not what it should be in the end"
+        except OSError as error:
+            yield f"{error}, after {', '.join(self.log)}"
         finally:
             self._kill_server()
             subprocess.run(["umount", "-l", self.domain], stderr=subprocess.DEVNULL, check=False, timeout=30)
+
+    def _round(self) -> Iterator[str]:
+        yield from self._command("mount", "domain", "--output", "domain/out", *self._options())
+        for _ in range(self.random.randint(3, 25)):
+            self._step()
+        end = self.random.choice([self._kill, self._kill, self._umount, self._commit, self._discard])
+        self.log.append(end.__name__)
+        yield from end()
 
     def _options(self) -> tuple[str, ...]:
         return () if self._transport == "auto" else ("--transport", self._transport)
@@ -254,18 +259,22 @@ class LiveSession:
             case 1 | 2:
                 self._write(name, self.random.randint(0, len(self.model.get(name, b""))), truncate=False)
             case 3 if names:
+                self.log.append(f"rename {name} to {fresh}")
                 os.rename(self.domain / name, self.domain / fresh)
                 self.model[fresh] = self.model.pop(name)
             case 4 if len(names) > 1:
+                self.log.append(f"unlink {name}")
                 (self.domain / name).unlink()
                 del self.model[name]
             case _ if names:
                 size = self.random.randint(0, 3000)
+                self.log.append(f"truncate {name} to {size}")
                 os.truncate(self.domain / name, size)
                 self.model[name] = self.model[name][:size].ljust(size, b"\0")
 
     def _write(self, name: str, offset: int, *, truncate: bool) -> None:
         data = self.random.randbytes(self.random.randint(1, 9000))
+        self.log.append(f"write {len(data)} bytes to {name} at {offset}")
         flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if truncate else 0)
         descriptor = os.open(self.domain / name, flags, 0o644)
         try:
