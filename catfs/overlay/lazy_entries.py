@@ -1,18 +1,22 @@
-"""The entries of a large directory: looked up one by one, and all loaded only when they are listed.
+"""The entries of a large directory: looked up one by one, also when all its names are wanted.
 
-A directory of a million files takes seconds to scan and a gigabyte of nodes. A program that opens ten files
-in it should wait for ten.
+A directory of a million files takes seconds to look through and a gigabyte of nodes. A program that opens ten
+files in it should wait for ten, and one that lists it needs names, not nodes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 
-from catfs.overlay.nodes import Node
+from catfs.overlay.nodes import ListedName, Node
 
 Find = Callable[[bytes], Node | None]
 """Gives the node of a name of the lower, None where there is none."""
 
-Scan = Callable[[], Iterable[tuple[bytes, Callable[[], Node]]]]
-"""Gives all names of the lower, each with what makes its node."""
+Names = Callable[[], Iterable[tuple[bytes, int, int]]]
+"""Gives each name of the lower, with its inode number and its kind, which is four bits of its mode."""
+
+_KIND_BITS = 4
+_KIND_MASK = (1 << _KIND_BITS) - 1
 
 
 class LazyEntries(MutableMapping[bytes, Node]):
@@ -20,29 +24,37 @@ class LazyEntries(MutableMapping[bytes, Node]):
 
     Args:
         find: Asks the lower for one name.
-        scan: Asks it for all of them.
+        names: Asks it for all of them.
         found: Told each name that was found, with its node, when it is among the entries.
+        known: The entries that are known from the start.
+        gone: Names of the lower that the view has no more.
     """
 
-    __slots__ = ("_find", "_found", "_gone", "_is_whole", "_scan", "known")
+    __slots__ = ("_find", "_found", "_gone", "_names", "known")
 
-    def __init__(self, find: Find, scan: Scan, found: Callable[[bytes, Node], None]) -> None:
+    def __init__(
+        self,
+        find: Find,
+        names: Names,
+        found: Callable[[bytes, Node], None],
+        known: Mapping[bytes, Node],
+        gone: Collection[bytes],
+    ) -> None:
         self._find = find
-        self._scan = scan
+        self._names = names
         self._found = found
-        self._gone: set[bytes] = set()
-        """Names of the lower that the view has no more."""
-        self._is_whole = False
-        self.known: dict[bytes, Node] = {}
+        self._gone = set(gone)
+        self.known = dict(known)
         """The entries that were asked for so far."""
 
     def __getitem__(self, name: bytes) -> Node:
         node = self.known.get(name)
         if node is None:
-            node = None if self._is_whole or name in self._gone else self._find(name)
+            node = None if name in self._gone else self._find(name)
             if node is None:
                 raise KeyError(name)
-            self._take(name, node)
+            self.known[name] = node
+            self._found(name, node)
         return node
 
     def __setitem__(self, name: bytes, node: Node) -> None:
@@ -54,20 +66,37 @@ class LazyEntries(MutableMapping[bytes, Node]):
         self._gone.add(name)
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._whole())
+        return iter(self.listed()[0])
 
     def __len__(self) -> int:
-        return len(self._whole())
+        return len(self.listed()[0])
 
-    def _whole(self) -> dict[bytes, Node]:
-        """Give all entries, loading those that nobody asked for yet."""
-        if not self._is_whole:
-            for name, make in self._scan():
-                if name not in self.known and name not in self._gone:
-                    self._take(name, make())
-            self._is_whole = True
-        return self.known
+    def __bool__(self) -> bool:
+        return bool(self.known) or len(self) > 0
 
-    def _take(self, name: bytes, node: Node) -> None:
-        self.known[name] = node
-        self._found(name, node)
+    def listed(self) -> "tuple[list[bytes], array[int]]":
+        """Give all names and, for each, what `glance` makes of a name that nobody has looked up."""
+        known, gone = self.known, self._gone
+        names = list(known)
+        marks = array("Q", (_mark(node.ino, node.mode >> 12) for node in known.values()))
+        for name, ino, kind in self._names():
+            if name not in known and name not in gone:
+                names.append(name)
+                marks.append(_mark(ino, kind))
+        return names, marks
+
+    def glance(self, name: bytes, mark: int) -> Node | ListedName | None:
+        """Give what a listing says of a name, without looking it up; None when it is not there any more.
+
+        Args:
+            name: A name that was listed.
+            mark: What stood beside it.
+        """
+        node = self.known.get(name)
+        if node is None and name not in self._gone:
+            return ListedName(mark >> _KIND_BITS, (mark & _KIND_MASK) << 12)
+        return node
+
+
+def _mark(ino: int, kind: int) -> int:
+    return ino << _KIND_BITS | kind

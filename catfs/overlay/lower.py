@@ -6,16 +6,43 @@ as long as the file system lets it grow.
 """
 
 import os
+import stat
+from array import array
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from errno import ENODATA, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, ESTALE
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from catfs.beneath import open_directory_beneath
 from catfs.limits import LOWER_DESCRIPTORS_MAX
 from catfs.overlay.nodes import LowerStat, Origin
 
+_REGULAR = stat.S_IFREG >> 12
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class Names(NamedTuple):
+    """The names of a directory, in columns.
+
+    Args:
+        names: The names.
+        inodes: The inode number of each.
+        kinds: The kind of each, as the four bits that it is in a mode.
+    """
+
+    names: list[bytes]
+    inodes: "array[int]"
+    kinds: bytearray
+
+
+def names_of_scan(found: Iterable[tuple[bytes, LowerStat]]) -> Names:
+    """Give the names of what a scan found."""
+    names = Names([], array("Q"), bytearray())
+    for name, lower_stat in found:
+        names.names.append(name)
+        names.inodes.append(lower_stat.ino)
+        names.kinds.append(lower_stat.mode >> 12)
+    return names
 
 
 class Lower(Protocol):
@@ -31,6 +58,14 @@ class Lower(Protocol):
 
     def find(self, directory: Origin, name: bytes) -> LowerStat | None:
         """Give the attributes of one name as a scan of its directory would; None when it would not."""
+        ...
+
+    def names(self, origin: Origin) -> Names:
+        """Give the names that a scan of a directory would give, in any order, without their attributes."""
+        ...
+
+    def let_go(self, directory: Origin, name: bytes) -> None:
+        """Hear that nobody here remembers the attributes of a name any more, if they were remembered."""
         ...
 
     def stat(self, origin: Origin) -> LowerStat | None:
@@ -175,6 +210,31 @@ class DirectoryLower:
         """Give the attributes of one name in a directory, or None when it is not there, or hidden."""
         found = self.stat(Origin(directory, name, directory.lower_stat, directory.domain))
         return None if found is None or (found.dev, found.ino) in self._hidden else found
+
+    def names(self, origin: Origin) -> Names:
+        """Give the names of a directory without asking for the attributes of each file."""
+        found = Names([], array("Q"), bytearray())
+        with os.scandir(self._directory(origin)) as entries:
+            for entry in entries:
+                try:
+                    kind = self._kind(entry)
+                except FileNotFoundError:
+                    continue
+                if kind:
+                    found.names.append(os.fsencode(entry.name))
+                    found.inodes.append(entry.inode())
+                    found.kinds.append(kind)
+        return found
+
+    def _kind(self, entry: "os.DirEntry[str]") -> int:
+        """Give the kind of an entry; 0 for a hidden one."""
+        if entry.is_file(follow_symlinks=False):
+            return _REGULAR
+        status = entry.stat(follow_symlinks=False)
+        return 0 if (status.st_dev, status.st_ino) in self._hidden else stat.S_IFMT(status.st_mode) >> 12
+
+    def let_go(self, directory: Origin, name: bytes) -> None:
+        """Do nothing: nothing is remembered here."""
 
     def stat(self, origin: Origin) -> LowerStat | None:
         """Give the attributes as they are now, or None when the name is gone."""

@@ -49,6 +49,13 @@ class LowerStat(NamedTuple):
         )
 
 
+class ListedName(NamedTuple):
+    """What a listing says of a name that nobody has looked up: its inode number, and its kind as a mode."""
+
+    ino: int
+    mode: int
+
+
 class Origin:
     """Where in the lower a node came from. It never changes, whatever the view does with the node.
 

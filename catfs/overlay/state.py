@@ -4,9 +4,10 @@ Everything here is synchronous and needs no lock: one thread owns a view.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from errno import EINVAL, ENAMETOOLONG, ENOTDIR, ESTALE
-from functools import partial
+from types import MappingProxyType
 
 from catfs.clock import Clock, system_clock
 from catfs.limits import FORGETS_PER_SWEEP, FRESH_INODE_FIRST, LARGE_DIRECTORY_BYTES, NAME_BYTES_MAX
@@ -23,11 +24,16 @@ from catfs.overlay.nodes import (
     error_of,
     node_from_lower,
 )
+from catfs.overlay.resting import RestingNodes
 from catfs.overlay.sharing import FreedRanges, SharedRanges
 from catfs.overlay.trace import Place, Trace
 from catfs.values import dataclass
 
 ROOT_INODE = 1
+
+
+NOTHING: Mapping[bytes, Node] = MappingProxyType({})
+"""No entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,10 @@ class ViewState:
         self.durable = durable
         self._large_directory_bytes = 0 if by_name else LARGE_DIRECTORY_BYTES
         self.nodes: dict[int, Node] = {}
+        self.resting = RestingNodes()
+        """The files that only the kernel remembers: they are no nodes until it asks."""
+        self.loaded: deque[tuple[Directory, bytes | None]] = deque()
+        """What came in from the lower, the oldest first: a directory and a name in it, None for all."""
         self.handles: dict[int, Handle] = {}
         self.used: set[Origin] = set()
         """Every lower file that was read or touched: what must still be as it was before a commit."""
@@ -157,10 +167,22 @@ class ViewState:
         Raises:
             OSError: ESTALE when there is none (any more).
         """
-        try:
-            return self.nodes[ino]
-        except KeyError:
-            raise error_of(ESTALE) from None
+        node = self.nodes.get(ino)
+        return self._wake(ino) if node is None else node
+
+    def _wake(self, ino: int) -> Node:
+        """Give a node that is at rest, which then is a node again.
+
+        Raises:
+            OSError: ESTALE when there is none, or it is not what it was.
+        """
+        place = self.resting.place(ino)
+        directory = None if place is None else self.nodes.get(place[0])
+        if place is not None and isinstance(directory, Directory):
+            node = self.entries(directory).get(place[1])
+            if node is not None and node.ino == ino:
+                return node
+        raise error_of(ESTALE)
 
     def directory(self, ino: int) -> Directory:
         """Give the directory with an inode number.
@@ -184,26 +206,45 @@ class ViewState:
         if origin is None:
             return {}
         if origin.lower_stat.size >= self._large_directory_bytes:
-            return self._lazy_entries(directory, origin)
+            return self.lazy_entries(directory, origin)
         entries: dict[bytes, Node] = {}
         for name, lower_stat in self.domains[origin.domain].lower.scan(origin):
             entries[name] = self._adopt(directory, origin, name, lower_stat)
             self._settle(directory, name, entries[name])
+        self.loaded.append((directory, None))
         return entries
 
-    def _lazy_entries(self, directory: Directory, origin: Origin) -> LazyEntries:
-        """Give the entries of a large directory, of which none is loaded yet."""
+    def lazy_entries(
+        self,
+        directory: Directory,
+        origin: Origin,
+        known: Mapping[bytes, Node] = NOTHING,
+        gone: Collection[bytes] = (),
+    ) -> LazyEntries:
+        """Give the entries of a directory, of which only some are loaded.
+
+        Args:
+            directory: The directory.
+            origin: Where it comes from.
+            known: Those that are loaded.
+            gone: Names of the lower that it has no more.
+        """
         lower = self.domains[origin.domain].lower
 
         def find(name: bytes) -> Node | None:
             lower_stat = lower.find(origin, name)
             return None if lower_stat is None else self._adopt(directory, origin, name, lower_stat)
 
-        def scan() -> Iterator[tuple[bytes, Callable[[], Node]]]:
-            for name, lower_stat in lower.scan(origin):
-                yield name, partial(self._adopt, directory, origin, name, lower_stat)
+        def names() -> Iterator[tuple[bytes, int, int]]:
+            device = origin.lower_stat.dev
+            for name, ino, kind in zip(*lower.names(origin), strict=True):
+                yield name, self._number(device, ino, origin.domain), kind
 
-        return LazyEntries(find, scan, partial(self._settle, directory))
+        def found(name: bytes, node: Node) -> None:
+            self.loaded.append((directory, name))
+            self._settle(directory, name, node)
+
+        return LazyEntries(find, names, found, known, gone)
 
     def _adopt(self, directory: Directory, origin: Origin, name: bytes, lower_stat: LowerStat) -> Node:
         """Give the node of a name of the lower, linked to its directory."""
@@ -219,21 +260,26 @@ class ViewState:
     def _node_of_lower(self, origin: Origin) -> Node:
         """Give the node for a lower file: the known one for a further hard link, else a new one."""
         lower_stat = origin.lower_stat
-        ino = self._inode_of_lower(lower_stat, origin.domain)
+        ino = self.inode_of_lower(lower_stat, origin.domain)
         known = self.nodes.get(ino)
         if known is not None and not isinstance(known, Directory):
             return known
+        lookups = self.resting.take(ino, lower_stat)
         node = node_from_lower(ino, origin)
+        node.lookups = lookups
         self.nodes[ino] = node
         return node
 
-    def _inode_of_lower(self, lower_stat: LowerStat, domain: int) -> int:
+    def inode_of_lower(self, lower_stat: LowerStat, domain: int) -> int:
+        """Give the inode number that a lower file has in the view."""
+        return self._number(lower_stat.dev, lower_stat.ino, domain)
+
+    def _number(self, device: int, ino: int, domain: int) -> int:
         """Keep the lower's inode number where it is free to be used.
 
         So tools that remember inode numbers (git's index is one) find their files unchanged. A file with
         names in two domains is a file of its own in each: each is proven and committed for itself.
         """
-        device, ino = lower_stat.dev, lower_stat.ino
         key = (domain, device, ino)
         foreign = self._foreign_inodes.get(key)
         if foreign is not None:
@@ -315,7 +361,7 @@ class ViewState:
             lower_stat = self.domains[domain].lower.stat(origin)
             if lower_stat is None:
                 return None
-            node = self.nodes.get(self._inode_of_lower(lower_stat, domain))
+            node = self.nodes.get(self.inode_of_lower(lower_stat, domain))
             chain.append(node if isinstance(node, Directory) else None)
         deepest = max(index for index, node in enumerate(chain) if node is not None)
         here = chain[deepest]

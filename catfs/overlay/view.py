@@ -24,6 +24,18 @@ from catfs.overlay.unnamed import Unnamed
 class View(Unnamed, Access, Ranges, Forgetting):
     """A copy-on-write view of one or more domains; see the modules of its parts for the operations."""
 
+    def lookup(self, parent: int, name: bytes) -> Node | None:
+        """Give what a name in a directory stands for; see `ViewState.lookup`. Makes room for it first."""
+        self.rest()
+        return super().lookup(parent, name)
+
+    def read_directory(
+        self, number: int, start: int, most: int | None = None
+    ) -> list[tuple[int, bytes, Node]]:
+        """Give the rest of a directory stream; see `Files.read_directory`. Makes room for it first."""
+        self.rest()
+        return super().read_directory(number, start, most)
+
     def getattr(self, ino: int) -> Node:
         """Give a node with its attributes.
 

@@ -14,7 +14,7 @@ from typing import Final
 from catfs.digest import Digest, digest_descriptor
 from catfs.merkle import Tree
 from catfs.overlay import DataFile, DirectoryLower, HardLinks
-from catfs.overlay.lower import lower_stat_of, origin_at
+from catfs.overlay.lower import Names, lower_stat_of, names_of_scan, origin_at
 from catfs.overlay.nodes import LowerStat, Origin
 from catfs.records import Entry, Kind
 from catfs.records.entry import device_digest
@@ -107,6 +107,13 @@ class PastLower:
     def find(self, directory: Origin, name: bytes) -> LowerStat | None:
         """Give the attributes of a name in a directory, or None."""
         return self.stat(Origin(directory, name, directory.lower_stat, directory.domain))
+
+    def names(self, origin: Origin) -> Names:
+        """Give the names of a directory."""
+        return names_of_scan(self.scan(origin))
+
+    def let_go(self, directory: Origin, name: bytes) -> None:
+        """Do nothing: the tree remembers everything."""
 
     def stat(self, origin: Origin) -> LowerStat | None:
         """Give the attributes of a name, or None."""

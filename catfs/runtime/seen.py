@@ -7,10 +7,12 @@ remembered is packed, so that a walk through a domain of a million files does no
 
 import struct
 import zlib
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 from catfs.overlay import DirectoryLower
+from catfs.overlay.lower import Names, names_of_scan
 from catfs.overlay.nodes import LowerStat, Origin
 
 _LEVEL = 1
@@ -35,6 +37,8 @@ class SeenLower:
         self._scans: dict[bytes, bytes] = {}
         self._finds: dict[bytes, dict[bytes, LowerStat | None]] = {}
         """Path of a directory to the names that were asked for one by one; None where there was nothing."""
+        self._names: dict[bytes, bytes] = {}
+        """Path of a directory to the names that it had when somebody wanted them and nothing else."""
         self._last_scan: tuple[bytes, ScanReader] | None = None
         """The scan of the directory in which a name was looked for last."""
 
@@ -57,16 +61,32 @@ class SeenLower:
     def find(self, directory: Origin, name: bytes) -> LowerStat | None:
         """Give the attributes that a name in a directory had when it was asked for first, or scanned."""
         path = directory.path()
+        packed = self._scans.get(path)
+        if packed is not None:
+            if self._last_scan is None or self._last_scan[0] != path:
+                self._last_scan = path, ScanReader(packed)
+            return self._last_scan[1].find(name)
         finds = self._finds.setdefault(path, {})
         if name not in finds:
-            packed = self._scans.get(path)
-            if packed is None:
-                finds[name] = self._lower.find(directory, name)
-            else:
-                if self._last_scan is None or self._last_scan[0] != path:
-                    self._last_scan = path, ScanReader(packed)
-                finds[name] = self._last_scan[1].find(name)
+            finds[name] = self._lower.find(directory, name)
         return finds[name]
+
+    def names(self, origin: Origin) -> Names:
+        """Give the names that a directory had when it was scanned, or its names were asked for first."""
+        path = origin.path()
+        if path in self._scans:
+            return names_of_scan(unpack_scan(self._scans[path]))
+        if path in self._names:
+            return unpack_names(self._names[path])
+        found = _names_as_found(self._lower.names(origin), self._finds.get(path, {}))
+        self._names[path] = pack_names(found)
+        return found
+
+    def let_go(self, directory: Origin, name: bytes) -> None:
+        """Forget what a name was that was asked for alone: nobody compares anything with it any more."""
+        finds = self._finds.get(directory.path())
+        if finds is not None and finds.get(name) is not None:
+            del finds[name]
 
     def appeared(self, directory: Origin | None, names: Collection[bytes]) -> list[bytes]:
         """Give the paths of those names that were not in a directory at first and are there now, sorted.
@@ -164,6 +184,37 @@ def _as_found(
         else:
             now[name] = first
     return list(now.items())
+
+
+def _names_as_found(found: Names, finds: Mapping[bytes, LowerStat | None]) -> Names:
+    """Give the names that were listed, but those that were asked for before as they were then."""
+    if not finds:
+        return found
+    before = names_of_scan((name, first) for name, first in finds.items() if first is not None)
+    for name, ino, kind in zip(*found, strict=True):
+        if name not in finds:
+            before.names.append(name)
+            before.inodes.append(ino)
+            before.kinds.append(kind)
+    return before
+
+
+def pack_names(found: Names) -> bytes:
+    """Give the names of a directory in few bytes."""
+    columns = found.inodes.tobytes() + found.kinds
+    return zlib.compress(b"%d/%b%b" % (len(found.names), columns, b"/".join(found.names)), _LEVEL)
+
+
+def unpack_names(packed: bytes) -> Names:
+    """Give back the names that were packed, in the same order."""
+    number, _, rest = zlib.decompress(packed).partition(b"/")
+    count = int(number)
+    inodes = array("Q")
+    kinds_at = count * inodes.itemsize
+    names_at = kinds_at + count
+    inodes.frombytes(rest[:kinds_at])
+    names = rest[names_at:].split(b"/") if count else []
+    return Names(names, inodes, bytearray(rest[kinds_at:names_at]))
 
 
 def unpack_scan(packed: bytes) -> list[tuple[bytes, LowerStat]]:

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -28,9 +29,11 @@ from catfs.overlay import (
     View,
     WriteLog,
     fold,
+    forgetting,
     state,
 )
 from catfs.overlay.attributes import AttributeChanges
+from catfs.overlay.nodes import Directory, Node
 from catfs.proof.capture import capture
 from catfs.records.write_record import ProcessRecord, WriteRecord
 from tests.support.memory_lower import DEVICE, MemoryLower
@@ -431,6 +434,42 @@ class LargeOverlayMachine(MemoryOverlayMachine):
         self._patch.undo()
 
 
+class RestingOverlayMachine(OverlayMachine):
+    """The same on real files, with a kernel that remembers all it was told while the view lets go of it."""
+
+    @rule()
+    def rest(self) -> None:
+        """Tell the kernel of everything, let go of what may rest, and let the kernel ask for it again."""
+        told: dict[int, tuple[object, ...]] = {}
+        for node in self._listed():
+            node.lookups += 1
+            told[node.ino] = _told_of(node)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(forgetting, "AWAKE_NODES_MAX", 0)
+            while self.view.loaded:
+                self.view.rest()
+        assert len(self.view.resting) + len(self.view.nodes) >= len(told)
+        for ino, before in told.items():
+            node = self.view.node(ino)
+            assert _told_of(node) == before
+            assert node.lookups > 0
+            assert ino not in self.view.resting
+
+    def _listed(self) -> Iterator[Node]:
+        """Give every node with a name, and a hard link once for each."""
+        waiting = [self.view.roots[0]]
+        while waiting:
+            for node in self.view.entries(waiting.pop()).values():
+                yield node
+                if isinstance(node, Directory):
+                    waiting.append(node)
+
+
+def _told_of(node: Node) -> tuple[object, ...]:
+    """Give what the kernel is told of a node."""
+    return node.mode, node.uid, node.gid, node.nlink, node.size, node.blocks, node.mtime, node.ctime
+
+
 _SETTINGS = settings(
     max_examples=30,
     stateful_step_count=30,
@@ -445,3 +484,5 @@ TestViewOverMemory = MemoryOverlayMachine.TestCase
 TestViewOverMemory.settings = _SETTINGS
 TestViewOverLargeDirectories = LargeOverlayMachine.TestCase
 TestViewOverLargeDirectories.settings = _SETTINGS
+TestViewOverRestingNodes = RestingOverlayMachine.TestCase
+TestViewOverRestingNodes.settings = settings(_SETTINGS, max_examples=20)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from errno import EISDIR, ENOENT, ENOTDIR, ESTALE
 
+from catfs.overlay.lower import Names, names_of_scan
 from catfs.overlay.nodes import LowerStat, Origin
 
 BLOCK = 4096
@@ -58,7 +59,8 @@ class MemoryFile:
 class MemoryLower:
     """A lower in memory, filled by the methods of `tests.support.trees.Builder`.
 
-    `calls` counts the calls of each method, `bytes_read` the bytes of content that were given.
+    `calls` counts the calls of each method, `bytes_read` the bytes of content that were given; `let_go_of`
+    has the directory and the name of each that was let go of.
     """
 
     def __init__(self) -> None:
@@ -66,6 +68,7 @@ class MemoryLower:
         self._top = MemoryFile(2, stat.S_IFDIR | 0o755, os.geteuid(), os.getegid(), nlink=2)
         self.calls: Counter[str] = Counter()
         self.bytes_read = 0
+        self.let_go_of: list[tuple[bytes, bytes]] = []
 
     def directory(self, path: bytes, mode: int = 0o755) -> None:
         """Make a directory, or set the mode of the top with the path b""."""
@@ -152,6 +155,17 @@ class MemoryLower:
         """Give the attributes of a name in a directory."""
         self.calls["find"] += 1
         return self.stat(Origin(directory, name, directory.lower_stat, directory.domain))
+
+    def names(self, origin: Origin) -> Names:
+        """Give the names of a directory."""
+        self.calls["names"] += 1
+        return names_of_scan(
+            (name, child.lower_stat()) for name, child in self._find(origin.names()).children.items()
+        )
+
+    def let_go(self, directory: Origin, name: bytes) -> None:
+        """Note that nobody remembers a name any more."""
+        self.let_go_of.append((directory.path(), name))
 
     def stat(self, origin: Origin) -> LowerStat | None:
         """Give the attributes as they are now, or None when the name is gone."""

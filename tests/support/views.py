@@ -205,9 +205,9 @@ def _check_names(view: View, directory: Directory) -> None:
     if directory.origin is not None:
         below = dict(view.domains[0].lower.scan(directory.origin))
     for name in below.keys() | directory.entries.keys():
+        node = directory.entries.get(name)  # to look a further name of a changed file up is to touch it
         if name in directory.touched:
             continue
-        node = directory.entries.get(name)
         assert node is not None, f"{name!r} was removed untouched"
         assert name in below, f"{name!r} was made untouched"
         _check_node(view, node, name, directory)

@@ -1,12 +1,17 @@
 """Positions in directory streams stay right while names come and go."""
 
+import os
+import stat
 from collections.abc import Iterable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catfs.overlay.nodes import Node, Special
+from catfs.overlay import Domain, NoTrace, View
+from catfs.overlay.nodes import ListedName, Node, Special
 from catfs.overlay.transports.devfuse.listing import Listing
+from tests.support.memory_lower import MemoryLower
+from tests.support.views import ACTOR, memory_data
 
 
 def _entries(names: Iterable[bytes]) -> dict[bytes, Node]:
@@ -95,3 +100,27 @@ def test_names_that_stay_are_given_exactly_once(actions: list[tuple[str, int]]) 
         given_out += more
     given_out += _take(listing, position, entries, 1000)[0]
     assert [name for name in given_out if name in stay] == stay
+
+
+def test_a_large_directory_is_listed_without_its_nodes() -> None:
+    """Names that nobody looked up come with number and kind; those that went or came meanwhile are right."""
+    lower = MemoryLower()
+    for name in _names(10):
+        lower.file(name, b"")
+    lower.directory(b"sub")
+    view = View([Domain(lower)], memory_data(), NoTrace(), by_name=True)
+    entries = view.entries(view.roots[0])
+    known = entries[b"004"]
+    listing = Listing()
+    listing.refresh(entries)
+    assert (lower.calls["find"], lower.calls["names"], lower.calls["scan"]) == (1, 1, 0)
+    view.unlink(1, b"007", ACTOR)
+    view.unlink(1, b"008", ACTOR)
+    made = view.create(1, b"008", 0o600, ACTOR)
+    shown = {name: node for _, name, node in listing.behind(2, entries)}
+    assert sorted(shown) == sorted({*_names(10), b"sub"} - {b"007"})
+    assert (shown[b"004"], shown[b"008"]) == (known, made)
+    assert shown[b"sub"] == ListedName(lower.at(b"sub").ino, stat.S_IFDIR)
+    assert shown[b"001"] == ListedName(lower.at(b"001").ino, stat.S_IFREG)
+    assert len(view.nodes) == 3
+    os.close(view.data.descriptor)

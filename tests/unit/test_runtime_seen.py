@@ -1,14 +1,17 @@
 """What a session has seen of a directory is kept in few bytes, and comes back as it was."""
 
 import os
+import stat
+from array import array
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catfs.overlay import DirectoryLower
+from catfs.overlay.lower import Names
 from catfs.overlay.nodes import LowerStat, Origin
-from catfs.runtime.seen import ScanReader, SeenLower, pack_scan, unpack_scan
+from catfs.runtime.seen import ScanReader, SeenLower, pack_names, pack_scan, unpack_names, unpack_scan
 
 _NAMES = st.binary(min_size=1, max_size=20).filter(lambda name: b"/" not in name and b"\0" not in name)
 _UNSIGNED = st.integers(0, 2**64 - 1)
@@ -70,3 +73,74 @@ def test_a_directory_is_seen_as_it_was_at_first(tmp_path: Path) -> None:
     assert seen.appeared(top, [b"new", b"file-0001", b"nowhere"]) == [b"new"]
     lower.close()
     os.close(root)
+
+
+@given(found=st.lists(st.tuples(_NAMES, _UNSIGNED, st.integers(1, 15)), max_size=5))
+def test_packed_names_come_back(found: list[tuple[bytes, int, int]]) -> None:
+    """Names of any bytes keep their numbers, kinds and order."""
+    names = Names([name for name, _, _ in found], array("Q"), bytearray(kind for _, _, kind in found))
+    names.inodes.extend(ino for _, ino, _ in found)
+    assert unpack_names(pack_names(names)) == names
+
+
+def test_names_are_listed_as_they_were_at_first(tmp_path: Path) -> None:
+    """A second list is the first one; what was asked for before, or scanned, stands in it as seen."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "file").touch()
+    (tmp_path / "removed").touch()
+    status = (tmp_path / "hidden").stat()
+    root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lower = DirectoryLower(root, [(status.st_dev, status.st_ino)])
+    seen = SeenLower(lower)
+    top = Origin(None, b"", seen.root(), 0)
+    seen.find(top, b"removed")
+    seen.find(top, b"late")
+    (tmp_path / "removed").unlink()
+    (tmp_path / "late").touch()
+    first = _listed(seen, top)
+    assert {name: kind for name, (_, kind) in first.items()} == {
+        b"sub": stat.S_IFDIR >> 12,
+        b"link": stat.S_IFLNK >> 12,
+        b"fifo": stat.S_IFIFO >> 12,
+        b"file": stat.S_IFREG >> 12,
+        b"removed": stat.S_IFREG >> 12,
+    }
+    assert first[b"sub"][0] == (tmp_path / "sub").stat().st_ino
+    (tmp_path / "file").unlink()
+    assert _listed(seen, top) == first
+    scanned = SeenLower(lower)
+    found = dict(scanned.scan(top))
+    (tmp_path / "sub").rmdir()
+    assert _listed(scanned, top) == {name: (it.ino, it.mode >> 12) for name, it in found.items()}
+    lower.close()
+    os.close(root)
+
+
+def test_what_nobody_remembers_is_asked_for_again(tmp_path: Path) -> None:
+    """Letting go of a name that was there forgets it; that a name was not there stays known."""
+    root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    (tmp_path / "there").touch()
+    lower = DirectoryLower(root)
+    seen = SeenLower(lower)
+    top = Origin(None, b"", seen.root(), 0)
+    before = seen.find(top, b"there")
+    seen.find(top, b"absent")
+    for name in (b"there", b"absent", b"never"):
+        seen.let_go(top, name)
+        (tmp_path / os.fsdecode(name)).write_bytes(b"longer")
+    now = seen.find(top, b"there")
+    assert before is not None
+    assert now is not None
+    assert (before.size, now.size) == (0, 6)
+    assert seen.find(top, b"absent") is None
+    assert seen.appeared(top, [b"absent", b"there"]) == [b"absent"]
+    lower.close()
+    os.close(root)
+
+
+def _listed(lower: SeenLower, origin: Origin) -> dict[bytes, tuple[int, int]]:
+    """Give what a list of names says of each."""
+    return {name: (ino, kind) for name, ino, kind in zip(*lower.names(origin), strict=True)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from catfs.limits import LISTED_NODES_MAX
-from catfs.overlay.nodes import Actor, Directory, Node
+from catfs.overlay.nodes import Actor, Directory, ListedName, Node
 from catfs.overlay.transports.devfuse.listing import Listing
 from catfs.overlay.transports.devfuse.packing import entry_of
 from catfs.overlay.transports.devfuse.requests import Requests
@@ -39,14 +39,14 @@ class DirectoryRequests(Requests):
         _, position, size, _, _, _, _ = READ_IN.unpack_from(body)
         parts: list[bytes] = []
         directory = self.view.directory(nodeid)
-        names_alone = len(self.view.nodes) > LISTED_NODES_MAX
+        names_alone = self.view.known_to_kernel() > LISTED_NODES_MAX
         for after, name, node in self._stream(directory, position):
             length = len(name)
             part = _pack_name(node.ino, after, length, node.mode >> 12) + name + _PADDING[length & 7]
             size -= len(part) + ENTRY_OUT.size
             if size < 0:
                 break
-            if names_alone or name in {b".", b".."}:
+            if names_alone or isinstance(node, ListedName) or name in {b".", b".."}:
                 parts.append(_NO_ENTRY)
             else:
                 node.lookups += 1
@@ -56,7 +56,7 @@ class DirectoryRequests(Requests):
             self.view.listed(directory)
         return b"".join(parts)
 
-    def _stream(self, directory: Directory, position: int) -> Iterator[tuple[int, bytes, Node]]:
+    def _stream(self, directory: Directory, position: int) -> Iterator[tuple[int, bytes, Node | ListedName]]:
         """Give (position behind it, name, node) of each entry behind a position."""
         if directory.nlink == 0:
             return
