@@ -3,6 +3,7 @@
     python -m tools.torture points [--every N] [--shape NAME]
     python -m tools.torture strikes [--fault SIGKILL] [--every N] [--call NAME]
     python -m tools.torture sessions [--first SEED] [--count N] [--at-once N]
+    python -m tools.torture resuming
     python -m tools.torture power [--first SEED] [--count N]
     python -m tools.torture crowd [--disjoint N] [--colliding N]
     python -m tools.torture damage [--first SEED] [--count N]
@@ -13,6 +14,7 @@ how far it is; the last line counts them, and the exit status is 1 when there wa
 """
 
 import argparse
+import errno
 import functools
 import itertools
 import multiprocessing
@@ -28,10 +30,12 @@ from pathlib import Path
 import pytest
 
 from catfs.errors import CatfsError
+from catfs.runtime.launch import enter_private_namespace
 from tests.model.test_session_model import run_session
 from tests.support.damage import FORMATS, damaged
 from tests.support.forked import call_forked, warm_up
 from tests.support.points import SHAPES, Points
+from tests.support.resuming import HAPPENED, LeftSession, resume_points
 from tests.support.torture import FAULTS, LiveSession, Sweep, crowd
 
 _PROGRESS_SECONDS = 15.0
@@ -67,7 +71,8 @@ def _strikes(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
 
 
 def _sessions(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
-    """Let real mounted sessions live and die."""
+    """Let real mounted sessions live and die, where no other program can hold a copy of their mounts."""
+    enter_private_namespace()
     seeds = range(arguments.first, arguments.first + arguments.count)
     work = functools.partial(_session, folder, arguments.rounds)
     with ProcessPoolExecutor(arguments.at_once, multiprocessing.get_context("fork"), warm_up) as pool:
@@ -81,6 +86,16 @@ def _session(folder: Path, rounds: int, seed: int) -> Tried:
     found = list(LiveSession(place, seed, call=call_forked).run(rounds))
     shutil.rmtree(place)
     return f"seed {seed}", [f"seed {seed}: {violation}" for violation in found]
+
+
+def _resuming(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
+    """Strike the resuming of sessions at every call that changes the disk, in process."""
+    del arguments
+    left = LeftSession(folder)
+    for happened in HAPPENED:
+        for code in (0, errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            for violations in resume_points(left, happened, code):
+                yield happened, violations
 
 
 def _power(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
@@ -131,6 +146,10 @@ def _parser() -> argparse.ArgumentParser:
     strikes.add_argument("--call", metavar="NAME", help="only this system call")
     strikes.set_defaults(work=_strikes)
     sessions = commands.add_parser("sessions", help="random mounted sessions against a model")
+    resuming = commands.add_parser(
+        "resuming", help="a fault at each call of a session's resuming, in process"
+    )
+    resuming.set_defaults(work=_resuming)
     power = commands.add_parser("power", help="random sessions on a disk whose power is cut")
     damage = commands.add_parser("damage", help="files of every format, damaged at random and read")
     for command, work, count in (

@@ -44,11 +44,14 @@ class Mended:
         records: Number of its records.
         lost_bytes: Bytes that were cut off.
         data_bytes: Bytes of the data file that it vouches for; None for all that are there.
+        marked_bytes: Bytes up to its last mark of a sync. No disk that refuses a sync from now on makes
+            that doubtful: the data was on the disk before the mark was written.
     """
 
     records: int
     lost_bytes: int
     data_bytes: int | None
+    marked_bytes: int = 0
 
 
 def boot_id() -> str:
@@ -141,13 +144,27 @@ def mend_log(path: Path, doubt: Doubt) -> Mended:
         if doubt.synced_only:
             mended = _last_mark(text, path.name, doubt.limit)
         else:
-            whole = text.rfind(b"\n") + 1
-            count = sum(1 for _ in log_records(text[:whole].split(b"\n")[:-1], path.name))
-            mended = Mended(count, len(text) - whole, None)
-        if mended.lost_bytes:
-            stream.truncate(len(text) - mended.lost_bytes)
+            mended = _last_line(text, path.name)
+        if mended.lost_bytes or doubt.limit is not None:
+            kept = len(text) - mended.lost_bytes
+            if doubt.limit is not None:
+                # What a refused sync lost reads as written and is never tried again, but when written anew.
+                stream.seek(0)
+                stream.write(text[:kept])
+            stream.truncate(kept)
             os.fsync(stream.fileno())  # before anything is appended: the old end must not come back
     return mended
+
+
+def _last_line(text: bytes, what: str) -> Mended:
+    """Find the last whole line, before which everything must be whole."""
+    end = marked = 0
+    lines = text[: text.rfind(b"\n") + 1].split(b"\n")[:-1]
+    for line, record in zip(lines, log_records(lines, what), strict=True):
+        end += len(line) + 1
+        if isinstance(record, WriteRecord) and record.op == "sync":
+            marked = end
+    return Mended(len(lines), len(text) - end, None, marked)
 
 
 def _last_mark(text: bytes, what: str, limit: int | None) -> Mended:
@@ -161,7 +178,7 @@ def _last_mark(text: bytes, what: str, limit: int | None) -> Mended:
             if isinstance(record, WriteRecord) and record.op == "sync":
                 if limit is not None and end > limit:
                     break
-                found = Mended(record.seq + 1, len(text) - end, record.number("size"))
+                found = Mended(record.seq + 1, len(text) - end, record.number("size"), end)
     except LogDamageError as error:
         if _was_synced(lines[error.records + 1 :], end):
             raise

@@ -138,6 +138,8 @@ class Session:
         """Bytes of the log of a resumed session that could not be believed any more and were cut off."""
         self._in_doubt = False
         """Whether this goes on after a server that is gone, and nothing was synced since."""
+        self._marked_bytes = 0
+        """Bytes of the log of a resumed session that had been synced before it was resumed."""
         self._started = started_of(self.folder) if resumed else system_clock()
         self.history = keeps_history(self.folder) if resumed else history
         if not resumed:
@@ -362,6 +364,7 @@ class Session:
         doubt = doubt_of(self.folder)
         mended = mend_log(self.log_path, doubt)
         self.lost_bytes, self._in_doubt = mended.lost_bytes, True
+        self._marked_bytes = mended.marked_bytes
         if mended.data_bytes is not None:
             os.ftruncate(self._data, min(mended.data_bytes, os.fstat(self._data).st_size))
             self._places.forget()
@@ -369,7 +372,7 @@ class Session:
 
     def _note_lost(self) -> None:
         """Write down that the disk did not keep what this session wrote since it was last synced."""
-        note_lost(self.folder, self.log.durable_bytes)
+        note_lost(self.folder, max(self.log.durable_bytes, self._marked_bytes))
 
     def _take_lock(self, stack: ExitStack, *, resumed: bool) -> None:
         """Hold the session; the lock goes with this process, however it ends."""

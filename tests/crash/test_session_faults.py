@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from catfs.runtime.mending import Doubt, doubt_of, note_lost, trust_again
+from catfs.runtime.mending import Doubt, doubt_of, mend_log, note_lost, trust_again
 from tests.support.memory_lower import MemoryLower
 from tests.support.power import POWER_CUT, DurableSession, install
 from tests.support.views import create_file, write_at
@@ -214,6 +214,18 @@ def test_the_note_of_a_refused_sync_outlives_the_server(tmp_path: Path) -> None:
     trust_again(tmp_path)
     trust_again(tmp_path)
     assert doubt_of(tmp_path) == Doubt()
+
+
+def test_a_log_that_a_disk_refused_to_sync_is_written_anew(tmp_path: Path) -> None:
+    """The kernel takes pages that it lost for written; only bytes that are written again reach the disk."""
+    log = tmp_path / "log.jsonl"
+    mark = b'{"seq":0,"op":"sync","t":1,"path":"","size":0,"offset":0,"ino":0,"pid":0}\n'
+    log.write_bytes(mark)
+    for doubt, is_written in ((Doubt(), False), (Doubt(synced_only=True, limit=len(mark)), True)):
+        os.utime(log, ns=(0, 0))
+        assert mend_log(log, doubt).marked_bytes == len(mark)
+        assert (log.stat().st_mtime_ns != 0) is is_written
+        assert log.read_bytes() == mark
 
 
 def test_another_boot_of_the_machine_is_a_power_cut(tmp_path: Path) -> None:
