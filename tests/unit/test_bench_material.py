@@ -19,7 +19,15 @@ from tools.bench.machine import (
     peak_bytes,
     processor_seconds,
 )
-from tools.bench.material import make_archive, make_big_file, make_c_project, make_flat, make_tree, make_wheel
+from tools.bench.material import (
+    make_archive,
+    make_big_file,
+    make_c_project,
+    make_flat,
+    make_npm_package,
+    make_tree,
+    make_wheel,
+)
 from tools.bench.model import RowError, UnavailableError
 from tools.bench.snapshots import import_nono, take_snapshot, touch_files, two_snapshots
 
@@ -39,10 +47,12 @@ def test_the_big_file_has_its_size(tmp_path: Path) -> None:
     assert (tmp_path / "big").stat().st_size == 3 << 20
 
 
-def test_archive_and_wheel_can_be_read(tmp_path: Path) -> None:
-    """Both hold as many files as were asked for, and the wheel lists all of its own."""
+def test_archive_and_packages_can_be_read(tmp_path: Path) -> None:
+    """All hold as many files as were asked for, and the wheel lists all of its own."""
     with tarfile.open(make_archive(tmp_path, 100)) as archive:
         assert sum(member.isfile() for member in archive) == 100
+    with tarfile.open(make_npm_package(tmp_path, 5)) as archive:
+        assert sum("/module" in name for name in archive.getnames()) == 5
     with zipfile.ZipFile(make_wheel(tmp_path, 5)) as wheel:
         names = wheel.namelist()
         record = wheel.read("bench_material-1.0.dist-info/RECORD").decode().splitlines()

@@ -13,8 +13,8 @@ from tools.bench.rows_files import file_rows
 from tools.bench.rows_programs import program_rows
 from tools.bench.rows_whole import whole_rows
 
-INSIDE = [row for row in (*file_rows(QUICK), *program_rows(QUICK)) if row.name != "pip"]
-"""Rows on work inside a file system. pip takes too long for a unit test, even on little."""
+INSIDE = [row for row in (*file_rows(QUICK), *program_rows(QUICK)) if row.name not in {"pip", "npm"}]
+"""Rows on work inside a file system. pip and npm take too long for a unit test, even on little."""
 ROWS = [*file_rows(QUICK), *program_rows(QUICK), *whole_rows(QUICK)]
 CHANGING = [
     row for row in INSIDE if not row.name.startswith(("stat", "open", "read", "find", "cat", "git-s"))
@@ -86,7 +86,7 @@ def test_every_kind_of_work_of_the_design_has_a_promise() -> None:
     promised = {row.name for row in ROWS if row.promises}
     assert promised >= {
         *("build", "create", "stat-cold", "stat-warm", "stat-negative", "open-read", "readdir", "rename"),
-        *("unlink", "find", "cat", "git-status", "git-checkout", "cp", "rm", "append", "pip", "untar"),
+        *("unlink", "find", "cat", "git-status", "git-checkout", "cp", "rm", "append", "pip", "npm", "untar"),
         *("sqlite", "patch-big", "write-big", "read-big", "many-clients", "proof-large", "memory-large"),
         *("run-true", "help"),
     }

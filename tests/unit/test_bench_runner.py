@@ -141,3 +141,20 @@ def test_extra_rows_are_measured_only_when_named() -> None:
     extra = Row("extra", "work", _prepare, measure, extra=True)
     assert chosen([usual, extra], []) == [usual]
     assert chosen([usual, extra], ["extra"]) == [extra]
+
+
+def test_a_row_that_cannot_be_prepared_here_is_no_failure(tmp_path: Path) -> None:
+    """What a machine lacks is named in the row, and nobody is measured."""
+
+    def prepare(lower: Path, assets: Path) -> None:
+        raise UnavailableError(f"npm is not installed for {lower.name} and {assets.name}")
+
+    def measure(peer: str, place: Place) -> Sample:
+        raise AssertionError(f"{peer} was measured in {place.lower}")
+
+    row = Row("npm", "", prepare, measure)
+    outcome = run_row(row, _plan(tmp_path), _say_nothing)
+    assert {cell.unavailable for cell in outcome.cells.values()} == {
+        "npm is not installed for lower and assets"
+    }
+    assert not any(cell.problem or cell.samples for cell in outcome.cells.values())

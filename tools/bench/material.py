@@ -1,5 +1,6 @@
 """What the rows work on: trees, an archive, a wheel, a repository and a C project, the same in every run."""
 
+import json
 import os
 import random
 import subprocess
@@ -7,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -189,6 +191,31 @@ def _python_module(index: int) -> str:
         for n in range(12)
     )
     return f'"""Module {index}."""\n\n' + "".join(functions)
+
+
+def make_npm_package(assets: Path, modules: int) -> Path:
+    """Make an npm package of many small modules that needs nothing else.
+
+    Args:
+        assets: Where.
+        modules: Number of modules.
+    """
+    path = assets / "bench-material-1.0.0.tgz"
+    members = {f"part{index // 40}/module{index}.js": _node_module(index) for index in range(modules)}
+    members["package.json"] = json.dumps({"name": "bench-material", "version": "1.0.0"})
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in members.items():
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(text)
+            archive.addfile(member, BytesIO(text.encode()))
+    return path
+
+
+def _node_module(index: int) -> str:
+    functions = (
+        f"exports.f{index}_{n} = (a, b) => {{\n  return a * b + {index};\n}};\n\n" for n in range(12)
+    )
+    return "'use strict';\n\n" + "".join(functions)
 
 
 def run_git(root: Path, *arguments: str) -> str:

@@ -1,19 +1,37 @@
-"""Rows on whole programs inside a mount: find, cat, cp, rm, git, tar, pip, SQLite."""
+"""Rows on whole programs inside a mount: find, cat, cp, rm, git, tar, pip, npm, SQLite."""
 
 import functools
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 from tools.bench.inside import Step, Work
-from tools.bench.material import Scale, make_archive, make_repository, make_tree, make_wheel, run_git
-from tools.bench.model import NATIVE, Promise, Row
+from tools.bench.material import (
+    Scale,
+    make_archive,
+    make_npm_package,
+    make_repository,
+    make_tree,
+    make_wheel,
+    run_git,
+)
+from tools.bench.model import NATIVE, Promise, Row, UnavailableError
 from tools.bench.rows_files import AS_FAST, TWICE, expect
 
 _MODULES = 400
-"""Modules of the wheel."""
+"""Modules of the wheel, and of the package for npm."""
+_NPM = (
+    "npm",
+    "--offline",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--logs-max=0",
+    "--loglevel=error",
+)
 
 
 def program_rows(scale: Scale) -> list[Row]:
@@ -121,6 +139,13 @@ def _install_rows(scale: Scale) -> list[Row]:
             Work(_pip_install, _is_installed).measure,
             promises=(AS_FAST,),
         ),
+        Row(
+            "npm",
+            f"npm install of a package with {_MODULES} modules",
+            _prepare_npm,
+            Work(_npm_install, _is_installed_by_npm).measure,
+            promises=(AS_FAST,),
+        ),
     ]
 
 
@@ -221,6 +246,28 @@ def _is_installed(root: Path, assets: Path) -> None:
     del assets
     got = len(list((root / "site").rglob("bench_material/part*/module*.py")))
     expect(got == _MODULES, f"pip: expected {_MODULES} modules, got {got}")
+
+
+def _prepare_npm(lower: Path, assets: Path) -> None:
+    """Make a project and the package, and install it once elsewhere, so that npm has it in its cache."""
+    make_npm_package(assets, _MODULES)
+    for project in (lower, assets / "elsewhere"):
+        project.mkdir(exist_ok=True)
+        (project / "package.json").write_text('{"name": "project", "version": "1.0.0", "private": true}\n')
+    _npm_install(assets / "elsewhere", assets)
+
+
+def _npm_install(root: Path, assets: Path) -> None:
+    if shutil.which(_NPM[0]) is None:
+        raise UnavailableError("npm is not installed")
+    package = next(assets.glob("*.tgz"))
+    run_program(root, *_NPM, f"--cache={assets / 'npm-cache'}", "install", str(package))
+
+
+def _is_installed_by_npm(root: Path, assets: Path) -> None:
+    del assets
+    got = len(list((root / "node_modules/bench-material").glob("part*/module*.js")))
+    expect(got == _MODULES, f"npm: expected {_MODULES} modules, got {got}")
 
 
 def _prepare_database(lower: Path, assets: Path) -> None:

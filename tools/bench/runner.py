@@ -58,6 +58,9 @@ def run_row(row: Row, plan: Plan, tell: Callable[[str], None]) -> Outcome:
                 if cells[peer].unavailable is None:
                     tell(f"{row.name}: round {turn + 1} of {plan.rounds}, {peer}")
                     _add_sample(cells[peer], row, peer, folder, plan.limit_seconds)
+    except UnavailableError as error:
+        for cell in cells.values():
+            cell.unavailable = str(error)
     except _EXPECTED as error:
         for cell in cells.values():
             cell.problem = f"preparing failed: {error}"
