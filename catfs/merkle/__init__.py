@@ -11,7 +11,6 @@ from catfs.merkle.directory import (
 from catfs.merkle.inclusion import PathProof, ProofError, prove_path
 from catfs.merkle.index import (
     RACY_NS,
-    STAT,
     IndexFacts,
     IndexReader,
     KnownDirectory,
@@ -20,6 +19,7 @@ from catfs.merkle.index import (
     row_ctime,
     stat_row,
 )
+from catfs.merkle.index_groups import STAT
 from catfs.merkle.index_rows import build_known
 from catfs.merkle.index_writer import IndexBusyError, IndexWriter
 from catfs.merkle.log_tree import LogTree, RecordProof, leaf_hash, prove_record

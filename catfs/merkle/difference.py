@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from catfs.digest import Digest
 from catfs.merkle.directory import checked_fan, directory_rows
 from catfs.merkle.node_store import NodeSource
-from catfs.merkle.nodes import Fan, decode_row, load_node
+from catfs.merkle.nodes import Fan, Leaf, decode_row, load_node
 from catfs.merkle.tree import Tree, join_path
 from catfs.records import Change, Entry, Kind
 
@@ -88,6 +88,9 @@ class _Walk:
             if isinstance(old_node, Fan) and isinstance(new_node, Fan):
                 self._compare_fans(checked_fan(old_node, level), checked_fan(new_node, level), found)
                 return
+            if isinstance(old_node, Leaf) and isinstance(new_node, Leaf) and old_node.names == new_node.names:
+                found += old_node.changed_rows(new_node)
+                return
         old_rows = {} if old is None else dict(directory_rows(self._old_nodes, old, level))
         new_rows = {} if new is None else dict(directory_rows(self._new_nodes, new, level))
         for name, row in old_rows.items():
@@ -97,6 +100,10 @@ class _Walk:
         found += [(name, None, row) for name, row in new_rows.items() if name not in old_rows]
 
     def _compare_fans(self, old: Fan, new: Fan, found: list[_Difference]) -> None:
+        if old.present == new.present:
+            for before, after in old.changed_children(new):
+                self._compare(before, after, old.level + 1, found)
+            return
         new_children = dict(new.children())
         for value, child in old.children():
             self._compare(child, new_children.pop(value, None), old.level + 1, found)

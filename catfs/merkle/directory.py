@@ -201,8 +201,11 @@ def _update(
     node = load_node(nodes, EMPTY_DIRECTORY if digest is None else digest)
     if isinstance(node, Fan):
         return _update_fan(nodes, checked_fan(node, level), changes)
+    before = len(node.names)
+    same_names = node.with_rows(changes)
+    if same_names is not None:
+        return _Outcome(nodes.put(same_names) if before else None, before, before)
     rows = dict(zip(node.names, node.rows(), strict=True))
-    before = len(rows)
     for name, row in changes.items():
         if row is None:
             rows.pop(name, None)
@@ -217,13 +220,17 @@ def _update_fan(nodes: NodeStore, fan: Fan, changes: Mapping[bytes, bytes | None
     groups: dict[int, dict[bytes, bytes | None]] = {}
     for name, row in changes.items():
         groups.setdefault(name_byte(name, fan.level), {})[name] = row
-    children = dict(fan.children())
     total = fan.total
+    changed: dict[int, Digest | None] = {}
     for value, group in groups.items():
-        outcome = _update(nodes, children.pop(value, None), group, fan.level + 1)
+        outcome = _update(nodes, fan.child(value), group, fan.level + 1)
         total += outcome.after - outcome.before
-        if outcome.digest is not None:
-            children[value] = outcome.digest
+        changed[value] = outcome.digest
+    kept = {value: digest for value, digest in changed.items() if digest is not None}
+    is_same_shape = len(kept) == len(changed) and all(fan.child(value) is not None for value in changed)
+    if total > LEAF_ENTRIES_MAX and is_same_shape:
+        return _Outcome(nodes.put(fan.with_children(total, kept)), fan.total, total)
+    children = {value: child for value, child in fan.children() if value not in changed} | kept
     if total > LEAF_ENTRIES_MAX:
         return _Outcome(nodes.put(encode_fan(fan.level, total, children)), fan.total, total)
     pairs: list[RowPair] = []

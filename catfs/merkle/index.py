@@ -12,7 +12,7 @@ import mmap
 import os
 import stat
 import struct
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping
 from operator import attrgetter
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, Self
 
 from catfs.digest import DIGEST_BYTES, Digest, checksum
 from catfs.errors import FormatError
+from catfs.merkle.index_groups import GROUP, GROUP_NAMES, STAT, group_checksum, group_count
 from catfs.merkle.nodes import decode_domain_root, encode_domain_root
 from catfs.records import Entry, Kind
 
@@ -33,13 +34,12 @@ attributes to prove that it is the same: the coarsest clock of a file system in 
 racy-clean rule with the time of the beginning in place of the end, which also covers files that changed
 while the reading went on."""
 
-STAT = struct.Struct("<QQQqqII")
-"""One row of attributes: inode, device, size in bytes, mtime and ctime in ns, mode, number of links. Of a
-directory only inode, device and mode count here, all else is 0: it has a block of its own."""
-
 MAGIC = b"catfsidx"
 END_MAGIC = b"catfsien"
-VERSION = 1
+VERSION = 2
+_READ_VERSIONS = (1, VERSION)
+"""Version 1 has no groups."""
+
 HEADER = struct.Struct("<8sI4x")
 TRAILER = struct.Struct("<QQQqQQQQH32s32sQ8s")
 LINK = struct.Struct("<QQI")
@@ -95,16 +95,18 @@ class KnownDirectory:
         index: The mapped index.
         place: Its place in the table.
         row: Its row of the table.
+        groups: Number of groups that its names have; 0 for none.
 
     Besides its columns it has: `place`; `mtime`, when its set of names changed last, and `ctime`, when it
     changed last, in ns; `newest`, the ctime of the youngest file in it, in ns, 0 when there is none; and
     `node`, the 32 bytes of the digest of its node.
     """
 
-    __slots__ = ("_count", "_map", "_names", "_start", "ctime", "mtime", "newest", "node", "place")
+    __slots__ = ("_count", "_groups", "_map", "_names", "_start", "ctime", "mtime", "newest", "node", "place")
 
-    def __init__(self, index: mmap.mmap, place: int, row: TableRow) -> None:
+    def __init__(self, index: mmap.mmap, place: int, row: TableRow, groups: int) -> None:
         self._map = index
+        self._groups = groups
         self.place = place
         _, _, self.mtime, self.ctime, self.newest, self._start, self._count, self._names, _, self.node = row
 
@@ -131,7 +133,13 @@ class KnownDirectory:
         return {name: self._at(at) for at, name in enumerate(self.names.split(b"\0"))}
 
     def find(self, name: bytes) -> tuple[bytes, bytes] | None:
-        """Give the row of attributes and the 32 bytes of the digest of one name, or None."""
+        """Give the row of attributes and the 32 bytes of the digest of one name, or None.
+
+        Raises:
+            FormatError: when the group is damaged that the name must be in.
+        """
+        if self._groups:
+            return self._find_in_group(name)
         start, end = self._names_at, self._names_at + self._names
         at = self._map.find(name, start, end)
         while at >= 0:
@@ -143,6 +151,61 @@ class KnownDirectory:
             at = self._map.find(name, at + 1, end)
         return None
 
+    def check(self) -> None:
+        """Check every group of names.
+
+        Raises:
+            FormatError: when one is damaged.
+        """
+        for group in range(self._groups):
+            self._group(group)
+
+    def _find_in_group(self, name: bytes) -> tuple[bytes, bytes] | None:
+        """Find a name in its group. What led there was not checked; that it is the right group is."""
+        after = bisect_right(range(self._groups), name, key=self._first_name)
+        group = max(after - 1, 0)
+        names = self._group(group)
+        if (name < names[0]) is not (after == 0) or (
+            group + 1 < self._groups and name >= self._group(group + 1)[0]
+        ):
+            raise _damaged_group(group, "expected ascending names")
+        at = bisect_left(names, name)
+        return self._at(group * GROUP_NAMES + at) if at < len(names) and names[at] == name else None
+
+    def _first_name(self, group: int) -> bytes:
+        start, end = self._group_range(group)
+        stop = self._map.find(b"\0", start, end)
+        return self._map[start : end if stop < 0 else stop]
+
+    def _group_range(self, group: int) -> tuple[int, int]:
+        """Give where the names of a group begin and end."""
+        table_at = self._names_at + self._names
+        (start, _) = GROUP.unpack_from(self._map, table_at + group * GROUP.size)
+        if group + 1 == self._groups:
+            return self._names_at + start, table_at
+        (after, _) = GROUP.unpack_from(self._map, table_at + (group + 1) * GROUP.size)
+        return self._names_at + start, self._names_at + after - 1
+
+    def _group(self, group: int) -> list[bytes]:
+        """Give the names of a group.
+
+        Raises:
+            FormatError: when the group is damaged.
+        """
+        first, last = group * GROUP_NAMES, min((group + 1) * GROUP_NAMES, self._count)
+        digests_at = self._start + self._count * STAT.size
+        start, end = self._group_range(group)
+        names = self._map[start:end]
+        got = group_checksum(
+            self._map[self._start + first * STAT.size : self._start + last * STAT.size],
+            self._map[digests_at + first * DIGEST_BYTES : digests_at + last * DIGEST_BYTES],
+            names,
+        )
+        (_, expected) = GROUP.unpack_from(self._map, self._names_at + self._names + group * GROUP.size)
+        if got != expected:
+            raise _damaged_group(group, f"expected checksum {expected:016x}, got {got:016x}")
+        return names.split(b"\0")
+
     @property
     def _names_at(self) -> int:
         return self._start + self._count * (STAT.size + DIGEST_BYTES)
@@ -151,6 +214,10 @@ class KnownDirectory:
         row_at = self._start + at * STAT.size
         digest_at = self._start + self._count * STAT.size + at * DIGEST_BYTES
         return self._map[row_at : row_at + STAT.size], self._map[digest_at : digest_at + DIGEST_BYTES]
+
+
+def _damaged_group(group: int, problem: str) -> FormatError:
+    return FormatError(f"group {group} of a directory of an index", problem, hint="the domain is read anew")
 
 
 class IndexFacts(NamedTuple):
@@ -238,24 +305,45 @@ class IndexReader:
             dev: Its device.
             ino: Its inode.
         """
-        place = bisect_left(range(self._count), (ino, dev), key=self._key)
-        return self.at(place) if place < self._count and self._key(place) == (ino, dev) else None
+        place = self._place(dev, ino)
+        return None if place is None else self.at(place)
 
     def at(self, place: int) -> KnownDirectory | None:
         """Give what is known of the directory at a place of the table; None when its block is damaged."""
+        known = self._part_at(place)
+        if known is not None:
+            try:
+                known.check()
+            except FormatError:
+                self.damaged_blocks += 1
+                return None
+        return known
+
+    def part(self, dev: int, ino: int) -> KnownDirectory | None:
+        """Give what is known of a directory to who asks for few of its names; otherwise as `directory`.
+
+        The groups of a large one are not checked: `find` checks those that it looks at.
+        """
+        place = self._place(dev, ino)
+        return None if place is None else self._part_at(place)
+
+    def _place(self, dev: int, ino: int) -> int | None:
+        place = bisect_left(range(self._count), (ino, dev), key=self._key)
+        return place if place < self._count and self._key(place) == (ino, dev) else None
+
+    def _part_at(self, place: int) -> KnownDirectory | None:
         row = self.table_row(place)
         _, _, _, _, _, start, count, names, expected, _ = row
         end = start + count * (STAT.size + DIGEST_BYTES) + names
+        groups = group_count(count) if self.version > 1 else 0
+        if groups:
+            start, end = end, end + groups * GROUP.size
         # Only an offset that was made up leads outside; the checksum of what is there tells.
-        with memoryview(self._map) as view, view[start:end] as block:
-            if checksum(block) == expected and end <= self._table_at:
-                return KnownDirectory(self._map, place, row)
+        with memoryview(self._map) as view, view[start:end] as covered:
+            if checksum(covered) == expected and end <= self._table_at:
+                return KnownDirectory(self._map, place, row, groups)
         self.damaged_blocks += 1
         return None
-
-    def block(self, known: KnownDirectory) -> bytes:
-        """Give the bytes of the block of a directory."""
-        return known.rows + known.digests + known.names
 
     def table_row(self, place: int) -> TableRow:
         """Give the row of the table at a place."""
@@ -280,8 +368,10 @@ class IndexReader:
 
     def _read_frame(self) -> None:
         """Check everything but the blocks, so that no later look-up can go astray."""
-        if HEADER.unpack_from(self._map) != (MAGIC, VERSION):
-            raise self._damaged(f"expected it to begin as an index of version {VERSION}")
+        magic, version = HEADER.unpack_from(self._map)
+        if magic != MAGIC or version not in _READ_VERSIONS:
+            raise self._damaged(f"expected it to begin as an index of version 1 to {VERSION}")
+        self.version: int = version
         trailer_at = len(self._map) - TRAILER.size
         fields = TRAILER.unpack_from(self._map, trailer_at)
         (count, table_at, links), end = fields[:3], fields[-1]

@@ -11,7 +11,7 @@ from typing import Final
 
 from catfs.digest import DIGEST_BYTES, EMPTY_DIGEST, Digest
 from catfs.merkle.directory import RowPair, build_rows
-from catfs.merkle.index import STAT
+from catfs.merkle.index_groups import STAT
 from catfs.merkle.node_store import NodeStore
 from catfs.merkle.nodes import EMPTY_DIRECTORY, ROW_BYTES, encode_row
 from catfs.records import Entry

@@ -17,7 +17,6 @@ from catfs.merkle.index import (
     HEADER,
     LINK,
     MAGIC,
-    STAT,
     TABLE_ROW,
     TRAILER,
     VERSION,
@@ -26,6 +25,7 @@ from catfs.merkle.index import (
     IndexReader,
     KnownDirectory,
 )
+from catfs.merkle.index_groups import STAT, group_table
 
 _BUFFER_BYTES = 1 << 20
 _NEW_SUFFIX: Final = ".new"
@@ -96,14 +96,11 @@ class IndexWriter:
         count = len(rows) // STAT.size
         assert len(digests) == count * DIGEST_BYTES
         newest = max((ctime for _, _, _, _, ctime, _, _ in STAT.iter_unpack(rows)), default=0)
-        block = b"".join((rows, digests, names))
-        self._table.append(
-            TABLE_ROW.pack(
-                *(status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns),
-                *(newest, self._end, count, len(names), checksum(block), node),
-            )
+        self._add(
+            (status.st_ino, status.st_dev, status.st_mtime_ns, status.st_ctime_ns, newest),
+            (rows, digests, names),
+            node,
         )
-        self._append(block)
 
     def finish(self, facts: IndexFacts, hard_links: HardLinkPaths) -> bool:
         """Put the index in place of the old one, unless it says the same, and say whether it was replaced.
@@ -117,7 +114,7 @@ class IndexWriter:
         """
         if self._old is not None and not self._has_changes and len(self._kept) == len(self._old):
             is_same = facts._replace(started=self._old.facts.started) == self._old.facts
-            if is_same and hard_links == self._old.hard_links():
+            if is_same and self._old.version == VERSION and hard_links == self._old.hard_links():
                 return False
         self._copy_kept()
         self._table.sort(key=lambda row: TABLE_ROW.unpack(row)[:2])
@@ -149,8 +146,26 @@ class IndexWriter:
         for known in self._kept:
             assert self._old is not None
             row = self._old.table_row(known.place)
-            self._table.append(TABLE_ROW.pack(*row[:5], self._end, *row[6:]))
-            self._append(self._old.block(known))
+            self._add(row[:5], (known.rows, known.digests, known.names), known.node)
+
+    def _add(
+        self, times: tuple[int, int, int, int, int], columns: tuple[bytes, bytes, bytes], node: bytes
+    ) -> None:
+        """Write the block of a directory, and note its row of the table.
+
+        Args:
+            times: Its first five fields.
+            columns: Rows, digests and names.
+            node: The 32 bytes of the digest of its node.
+        """
+        rows, digests, names = columns
+        groups = group_table(rows, digests, names)
+        block = b"".join((*columns, groups))
+        count = len(rows) // STAT.size
+        # The groups have checksums of their own, and the table of groups has this one.
+        expected = checksum(groups or block)
+        self._table.append(TABLE_ROW.pack(*times, self._end, count, len(names), expected, node))
+        self._append(block)
 
     def _append(self, data: bytes) -> None:
         self._buffer.append(data)

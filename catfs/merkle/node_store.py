@@ -60,8 +60,9 @@ class MemoryNodes:
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def __contains__(self, digest: Digest) -> bool:
-        return digest.raw in self._nodes
+    def find(self, raw: bytes) -> bytes | None:
+        """Give the bytes of a node by the 32 bytes of its digest, or None when it was never put."""
+        return self._nodes.get(raw)
 
     def get(self, digest: Digest) -> bytes:
         """Give the bytes of a node, tag byte first.

@@ -183,6 +183,42 @@ class Leaf:
             return None
         return self.table[index * ROW_BYTES : (index + 1) * ROW_BYTES]
 
+    def changed_rows(self, other: "Leaf") -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Give each name whose row differs in another leaf of the same names, with both rows, in their order.
+
+        Halves that are equal are compared as a whole, so the cost follows the number of changes.
+        """
+        pending = [(0, len(self.names))]
+        while pending:
+            low, high = pending.pop()
+            old = self.table[low * ROW_BYTES : high * ROW_BYTES]
+            new = other.table[low * ROW_BYTES : high * ROW_BYTES]
+            if old == new:
+                continue
+            if high - low == 1:
+                yield self.names[low], old, new
+                continue
+            middle = (low + high) // 2
+            pending += [(middle, high), (low, middle)]
+
+    def with_rows(self, rows: Mapping[bytes, bytes | None]) -> bytes | None:
+        """Give the bytes of this leaf with other rows for some of its names, tag byte first.
+
+        Args:
+            rows: The rows; None for a name that is to go.
+
+        Returns:
+            None when that would change its set of names.
+        """
+        table = bytearray(self.table)
+        for name, row in rows.items():
+            at = bisect_left(self.names, name)
+            if row is None or at == len(self.names) or self.names[at] != name:
+                return None
+            table[at * ROW_BYTES : (at + 1) * ROW_BYTES] = row
+        head = _LEAF_HEAD.pack(LEAF_TAG, NODE_VERSION, len(self.names))
+        return b"".join([head, table, b"\0".join(self.names)])
+
 
 @dataclass(frozen=True, slots=True)
 class Fan:
@@ -207,6 +243,33 @@ class Fan:
             return None
         at = DIGEST_BYTES * (self.present & (bit - 1)).bit_count()
         return Digest(self.table[at : at + DIGEST_BYTES])
+
+    def changed_children(self, other: "Fan") -> Iterator[tuple[Digest, Digest]]:
+        """Give each child that differs from that of another fan, with it; both have the same places."""
+        for at in range(0, len(self.table), DIGEST_BYTES):
+            old, new = self.table[at : at + DIGEST_BYTES], other.table[at : at + DIGEST_BYTES]
+            if old != new:
+                yield Digest(old), Digest(new)
+
+    def with_children(self, total: int, children: Mapping[int, Digest]) -> bytes:
+        """Give the bytes of this fan with other digests for some children that it has, tag byte first.
+
+        Args:
+            total: Number of directory entries below it then.
+            children: Byte value to the digest of its child.
+
+        Raises:
+            FormatError: when a leaf would do for so few entries.
+        """
+        _check_fan(self.level, total)
+        table = bytearray(self.table)
+        for value, digest in children.items():
+            bit = 1 << value
+            assert self.present & bit
+            at = DIGEST_BYTES * (self.present & (bit - 1)).bit_count()
+            table[at : at + DIGEST_BYTES] = digest.raw
+        present = self.present.to_bytes(32, "little")
+        return _FAN_HEAD.pack(FAN_TAG, NODE_VERSION, self.level, total, present) + table
 
     def children(self) -> Iterator[tuple[int, Digest]]:
         """Give each byte value that has a child, ascending, with the digest of the child."""
@@ -320,9 +383,19 @@ def _decoded(node: bytes) -> Leaf | Fan:
 
 def child_digests(node: Leaf | Fan) -> list[Digest]:
     """Give the digests of the nodes that a leaf or fan refers to: of its buckets, or of its directories."""
+    return [Digest(raw) for raw in child_raws(node)]
+
+
+def child_raws(node: Leaf | Fan) -> list[bytes]:
+    """Give the same as 32 bytes each."""
+    table = node.table
     if isinstance(node, Fan):
-        return [child for _, child in node.children()]
-    return [row_digest(row) for row in node.rows() if is_directory_row(row)]
+        return [table[at : at + DIGEST_BYTES] for at in range(0, len(table), DIGEST_BYTES)]
+    return [
+        table[at + _DIGEST_AT : at + ROW_BYTES]
+        for at in range(0, len(table), ROW_BYTES)
+        if table[at] == _DIRECTORY_CODE
+    ]
 
 
 def _decode_leaf(node: bytes) -> Leaf:

@@ -120,7 +120,7 @@ class KnownBase:
         Raises:
             CaptureError: when something that must be read cannot be read or changes meanwhile.
             MissingNodeError: when the store does not hold the tree any more.
-            FormatError: when a node is damaged.
+            FormatError: when a node is damaged, or what must be read of the index.
         """
         fresh = MemoryNodes()
         top = LayeredNodes(fresh, self._nodes)
@@ -226,7 +226,7 @@ class _Refresh:
         """
         if (status.st_dev, status.st_ino) in self._hidden:
             return None
-        known = self._index.directory(*place) if place == (status.st_dev, status.st_ino) else None
+        known = self._index.part(*place) if place == (status.st_dev, status.st_ino) else None
         descriptor = self._open(path)
         try:
             if known is None:
@@ -237,6 +237,7 @@ class _Refresh:
             is_same = (known.mtime, known.ctime) == (status.st_mtime_ns, status.st_ctime_ns)
             if not is_same or self._index.may_hide_change(known.ctime):
                 now = set(map(os.fsencode, os.listdir(descriptor)))
+                known.check()
                 before = set(known.names.split(b"\0")) - {b""}
                 for name in sorted(now ^ before):
                     self._look_at_name(_joined(path, name), name, known)

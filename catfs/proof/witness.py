@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from catfs.digest import Digest
 from catfs.merkle import EMPTY_DIRECTORY, LayeredNodes, MemoryNodes, NodeSource, Tree, diff
-from catfs.merkle.nodes import child_digests, decode_domain_root, decode_node, encode_domain_root
+from catfs.merkle.nodes import child_raws, decode_domain_root, decode_node, encode_domain_root
 from catfs.proof.assemble import post_tree, rows_below
 from catfs.records import Change, DomainTree, listed_change
 
@@ -81,18 +81,20 @@ def new_nodes(tree: Tree, fresh: Sequence[MemoryNodes]) -> list[bytes]:
         fresh: What holds nodes that are kept nowhere else.
     """
     found: dict[bytes, bytes] = {}
-    pending = [tree.root]
+    pending = [tree.root.raw]
     while pending:
-        digest = pending.pop()
-        if digest.raw in found or not any(digest in nodes for nodes in fresh):
+        raw = pending.pop()
+        if raw in found:
             continue
-        node = tree.nodes.get(digest)
-        found[digest.raw] = node
-        pending += _children(node, is_root=digest == tree.root)
+        node = next((held for nodes in fresh if (held := nodes.find(raw)) is not None), None)
+        if node is None:
+            continue
+        found[raw] = node
+        pending += _children(node, is_root=raw == tree.root.raw)
     return list(found.values())
 
 
-def _children(node: bytes, *, is_root: bool) -> list[Digest]:
+def _children(node: bytes, *, is_root: bool) -> list[bytes]:
     if is_root:
-        return [decode_domain_root(node).digest]
-    return child_digests(decode_node(node))
+        return [decode_domain_root(node).digest.raw]
+    return child_raws(decode_node(node))

@@ -129,6 +129,13 @@ class KeptBase:
         del used
         return self._bases
 
+    def known_since(self) -> list[int]:
+        """Give nothing: no base rests on an earlier reading."""
+        return []
+
+    def give_up(self) -> None:
+        """Do nothing: nobody reads."""
+
     def stop(self) -> None:
         """Do nothing: nobody reads."""
 

@@ -44,9 +44,9 @@ _NICENESS = 5
 _GIVING_UP = signal.SIGUSR1
 """Tells the helper that nobody waits for it any more; it takes away what it has not finished."""
 
-_GIVING_UP_MS = 300
-"""How long the helper may take for that, in milliseconds. In the middle of a very large directory it does not
-hear of it; then it is killed, and what it leaves in the store is cleared by whoever cleans that."""
+_GIVING_UP_MS = 50
+"""How long the end of a session waits for that, in milliseconds. In the middle of a very large directory the
+helper does not hear of it; then it is killed, and what it leaves in the store goes when that is cleaned."""
 
 SMALL_DOMAIN_FILES: int = 10_000
 """Most files of domains whose full base is always waited for: looking at so many takes 0.1 s."""
@@ -67,6 +67,7 @@ class BaseReader:
         self._counters = mmap.mmap(-1, mmap.PAGESIZE)
         self._bases: list[Base] | None = None
         self._status: int | None = None
+        self._gave_up = False
         self._stack = ExitStack()
         self._known = self._open_known()
         parent = os.getpid()
@@ -103,7 +104,7 @@ class BaseReader:
             UnreadableDomainError: when a domain cannot be read whole.
             MachineError: when the helper failed for another reason.
         """
-        if self._has_ended(0):
+        if not self._gave_up and self._has_ended(0):
             self._wait()
 
     def finish(self) -> list[Base]:
@@ -128,7 +129,7 @@ class BaseReader:
         Raises:
             UnreadableDomainError, MachineError, FormatError: as `finish`.
         """
-        if self._known is None or self._has_ended(0):
+        if self._known is None or (not self._gave_up and self._has_ended(0)):
             return self.finish()
         if sum(known.files for known in self._known) <= SMALL_DOMAIN_FILES:
             return self.finish()
@@ -140,10 +141,20 @@ class BaseReader:
         bases = [base for base in known if base is not None]
         return bases if len(bases) == len(known) else self.finish()
 
+    def known_since(self) -> list[int]:
+        """Give when each domain was read that is known from before, in ns since 1970; nothing for none."""
+        return [] if self._known is None else [known.read for known in self._known]
+
+    def give_up(self) -> None:
+        """Let the helper end, without waiting for that: nobody will ask for a full base any more."""
+        if self._status is None and not self._gave_up:
+            self._gave_up = True
+            os.kill(self._pid, _GIVING_UP)
+
     def stop(self) -> None:
         """End the helper, whatever it is doing, and close what was opened."""
         if self._status is None:
-            os.kill(self._pid, _GIVING_UP)
+            self.give_up()
             if not self._has_ended(_GIVING_UP_MS):
                 os.kill(self._pid, signal.SIGKILL)
             self._reap()

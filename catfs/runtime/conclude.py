@@ -189,6 +189,7 @@ def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:
     status = next((step.status for step in steps if step.status), 0)
     with phases.phase("fold"):
         examination = examine(session, job, status)
+    session.judged()
     changes = sum(len(domain.changes) for domain in examination.evidence.domains)
     phases.decide(RunPhase.POST_SNAPSHOT, f"found {counted(changes, 'change')}", _roots_text(examination))
     keeper = HistoryKeeper(session)

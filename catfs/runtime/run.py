@@ -86,9 +86,12 @@ def _ticker(session: Session, show: Show | None) -> Callable[[], None]:
 
     A domain that cannot be read ends it at once, and records go out to whoever follows the log.
     """
+    ahead = [session.look_ahead]
 
     def tick() -> None:
         session.base.check()
+        if ahead:
+            ahead.pop()()
         with suppress(OSError):  # a full disk is met at the end, by whoever needs the whole log
             session.log.flush()
         if show is not None:

@@ -100,7 +100,8 @@ class SeenLower:
         path = directory.path()
         finds, packed = self._finds.get(path, {}), self._scans.get(path)
         if packed is not None:
-            missing = set(names) - {name for name, _ in unpack_scan(packed)}
+            scan = ScanReader(packed)
+            missing = {name for name in names if scan.find(name) is None}
         else:
             missing = {name for name in names if name in finds and finds[name] is None}
         return [

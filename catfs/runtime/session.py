@@ -53,7 +53,7 @@ from catfs.runtime.mending import (
 )
 from catfs.runtime.moments import record_of
 from catfs.runtime.originals import Originals, collides
-from catfs.runtime.since import committed_since
+from catfs.runtime.since import CommittedPaths
 from catfs.runtime.workspace import FOLDER, Workspace
 from catfs.values import dataclass
 
@@ -130,7 +130,7 @@ class Session:
         self.identity = identity
         self.declarations = tuple(declarations)
         self.folder = workspace.sessions / identity
-        self._runs = workspace.runs
+        self._committed = CommittedPaths(workspace.runs)
         self._keep = resumed
         self._kind = kind
         self._rebase = rebase
@@ -284,8 +284,22 @@ class Session:
     def _used(self, index: int, since: int) -> set[bytes] | None:
         """Give the paths at which a base that was read at a time must be true again."""
         domain = os.fsencode(self.declarations[index].path)
-        committed = committed_since(self._runs, domain, since)
+        committed = self._committed.since(domain, since)
         return None if committed is None else committed | self._originals.used(self.view, index)
+
+    def look_ahead(self) -> None:
+        """Read what the end will ask for and is known already: what other runs have committed so far.
+
+        Raises:
+            OSError: when a record cannot be read.
+        """
+        for declaration, since in zip(self.declarations, self.base.known_since(), strict=False):
+            self._committed.since(os.fsencode(declaration.path), since)
+
+    def judged(self) -> None:
+        """Hear that the last judgement was given: the base of a run is not asked for again."""
+        if self._kind is SessionKind.RUN:
+            self.base.give_up()
 
     def states(self) -> list[DomainState]:
         """Fold the view and the log, compare both with the base, and check the base again.

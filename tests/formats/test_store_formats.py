@@ -44,7 +44,7 @@ def _store(request: pytest.FixtureRequest, tmp_path: Path) -> LocalStore:
 def test_every_sample_is_read_by_a_test() -> None:
     """A sample that nobody reads proves nothing: add its reading here."""
     assert {path.name for path in STORES.iterdir()} == {"kept-1"}
-    assert {path.name for path in INDEXES.iterdir()} == {"index-1"}
+    assert {path.name for path in INDEXES.iterdir()} == {"index-1", "index-2"}
 
 
 @pytest.mark.parametrize("name", CONTENTS)
@@ -93,9 +93,23 @@ def test_the_kept_index_is_read() -> None:
         ]
 
 
-def test_the_kept_index_is_what_its_page_says() -> None:
+def test_the_kept_index_with_groups_is_read() -> None:
+    """Each name of a large directory of version 2, alone and with all others."""
+    names = [b"file %04d" % number for number in range(600)]
+    with IndexReader(INDEXES / "index-2") as index:
+        assert (len(index), index.facts) == (1, FACTS)
+        part, whole = index.part(1, 9), index.directory(1, 9)
+        assert part is not None
+        assert whole is not None
+        assert [name for name in names if part.find(name) != whole.entries()[name]] == []
+        assert list(whole.entries()) == names
+        assert [digest for _, digest in whole.entries().values()] == [Digest.of(name).raw for name in names]
+
+
+@pytest.mark.parametrize("name", ["index-1", "index-2"])
+def test_the_kept_index_is_what_its_page_says(name: str) -> None:
     """Its first bytes and last ones."""
-    data = (INDEXES / "index-1").read_bytes()
+    data = (INDEXES / name).read_bytes()
     page = (PAGES / "index.md").read_text("utf-8")
     for mark in (data[:8], data[-8:]):
         assert f"`{mark.decode()}`" in page

@@ -1,9 +1,12 @@
 """The index file: what is written is read, and nothing damaged is ever believed."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from catfs.digest import Digest
 from catfs.errors import FormatError
@@ -20,6 +23,7 @@ from catfs.merkle import (
     row_ctime,
     stat_row,
 )
+from catfs.merkle.index_groups import GROUP_NAMES
 from catfs.records import Entry, Kind
 from catfs.records.entry import device_digest
 
@@ -102,6 +106,62 @@ def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
     assert unseen == 4
 
 
+MANY = [b"name-%04d" % number for number in range(2 * GROUP_NAMES + 7)]
+MANY_ROWS = [stat_row(_status(1000 + at, ctime=50)) for at in range(len(MANY))]
+MANY_DIGESTS = [Digest.of(name).raw for name in MANY]
+
+
+def _write_large(path: Path) -> bytes:
+    """Write an index of a directory with several groups, and give its bytes."""
+    with IndexWriter(path) as writer:
+        columns = (b"\0".join(MANY), b"".join(MANY_ROWS), b"".join(MANY_DIGESTS))
+        writer.add(_status(9, 0o40755), *columns, b"n" * 32)
+        assert writer.finish(FACTS, {})
+    return path.read_bytes()
+
+
+def test_a_name_of_a_large_directory_is_found_in_its_group(tmp_path: Path) -> None:
+    """First, last and all others; and what is not there is in no group."""
+    _write_large(tmp_path / "i")
+    absent = [b"", b"a", b"name-", b"name-0000x", b"name-0255x", b"name-0256\0name-0257", b"zzz", b"\xff"]
+    with IndexReader(tmp_path / "i") as index:
+        known = index.part(1, 9)
+        assert known is not None
+        assert [known.find(name) for name in MANY] == list(zip(MANY_ROWS, MANY_DIGESTS, strict=True))
+        assert [known.find(name) for name in absent] == [None] * len(absent)
+        whole = index.directory(1, 9)
+        assert whole is not None
+        assert whole.entries() == dict(zip(MANY, zip(MANY_ROWS, MANY_DIGESTS, strict=True), strict=True))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 2**20), flip=st.integers(1, 255), name=st.sampled_from([*MANY, b"name-0256x", b"a"]))
+def test_damage_in_a_large_directory_never_gives_another_answer(
+    tmp_path: Path, at: int, flip: int, name: bytes
+) -> None:
+    """One name is right, or refused; all of it is right, or unknown."""
+    if not (tmp_path / "i").exists():
+        _write_large(tmp_path / "i")
+    data = bytearray((tmp_path / "i").read_bytes())
+    at = 16 + at % (len(data) - 16)
+    data[at] ^= flip
+    (tmp_path / "j").write_bytes(data)
+    right = dict(zip(MANY, zip(MANY_ROWS, MANY_DIGESTS, strict=True), strict=True))
+    try:
+        index = IndexReader(tmp_path / "j")
+    except FormatError:
+        return
+    with index:
+        assert index.directory(1, 9) is None
+        part = index.part(1, 9)
+        if part is None:
+            return
+        found = right.get(name)
+        with suppress(FormatError):
+            found = part.find(name)
+        assert found == right.get(name)
+
+
 def test_every_cut_is_found(tmp_path: Path) -> None:
     """However much is left."""
     data = _write(tmp_path / "i")
@@ -114,8 +174,8 @@ def test_every_cut_is_found(tmp_path: Path) -> None:
 def test_another_version_is_refused(tmp_path: Path) -> None:
     """It may mean something else."""
     data = _write(tmp_path / "i")
-    (tmp_path / "i").write_bytes(data[:8] + b"\2" + data[9:])
-    with pytest.raises(FormatError, match="version 1"):
+    (tmp_path / "i").write_bytes(data[:8] + b"\3" + data[9:])
+    with pytest.raises(FormatError, match="version 1 to 2"):
         IndexReader(tmp_path / "i")
 
 
@@ -138,6 +198,25 @@ def test_an_index_that_says_the_same_is_not_written_again(tmp_path: Path) -> Non
         known = index.directory(1, 9)
         assert known is not None
         assert (len(index), list(known.entries()), index.hard_links()) == (1, NAMES, {})
+
+
+def test_an_index_of_the_version_before_is_read_and_written_anew(tmp_path: Path) -> None:
+    """What it says is taken over, though its large directories have no groups."""
+    kept = Path(__file__).parents[1] / "formats/index/index-1"
+    (tmp_path / "i").write_bytes(kept.read_bytes())
+    with IndexReader(tmp_path / "i") as old, IndexWriter(tmp_path / "i", old) as writer:
+        assert old.version == 1
+        before = [old.at(place) for place in range(len(old))]
+        for known in before:
+            assert known is not None
+            writer.keep(known)
+        assert writer.finish(old.facts, old.hard_links())
+        with IndexReader(tmp_path / "i") as new:
+            assert (new.version, new.facts, new.hard_links()) == (2, old.facts, old.hard_links())
+            for one, other in zip(before, map(new.at, range(len(new))), strict=True):
+                assert one is not None
+                assert other is not None
+                assert (one.entries(), one.node, one.newest) == (other.entries(), other.node, other.newest)
 
 
 def test_an_unfinished_index_leaves_the_old_one(tmp_path: Path) -> None:

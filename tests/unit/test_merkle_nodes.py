@@ -324,3 +324,20 @@ def test_remembered_nodes_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [nodes.get(digest) for digest in digests] == [held.get(digest) for digest in digests]
     nodes.get(digests[0])
     assert source.reads == 6
+
+
+@given(st.sets(st.integers(0, 99)), st.integers(1, 100))
+def test_changed_rows_of_two_leaves_are_found_and_written(changed: set[int], count: int) -> None:
+    """Exactly the rows that differ are given, in order; writing them is encoding the leaf anew."""
+    other = encode_row(Entry(Kind.FILE, 0o600, 1, OTHER))
+    pairs = [(b"%03d" % number, ROW) for number in range(count)]
+    rows = {b"%03d" % number: other for number in changed if number < count}
+    leaf = decode_node(encode_leaf(pairs))
+    assert isinstance(leaf, Leaf)
+    written = leaf.with_rows(rows)
+    assert written == encode_leaf([(name, rows.get(name, row)) for name, row in pairs])
+    new = decode_node(written)
+    assert isinstance(new, Leaf)
+    assert list(leaf.changed_rows(new)) == [(name, ROW, other) for name in sorted(rows)]
+    assert leaf.with_rows({b"000": None}) is None
+    assert leaf.with_rows({b"absent": other}) is None

@@ -1,6 +1,7 @@
 """Reading the base of a session, and knowing it from the last time."""
 
 import os
+import select
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -260,3 +261,20 @@ def test_a_helper_that_is_stopped_leaves_nothing_behind(
         assert list((place.root / "store" / "tmp").iterdir())
         reader.stop()
         assert not list((place.root / "store" / "tmp").iterdir())
+
+
+def test_a_helper_that_is_given_up_does_not_end_the_session(large: _Place) -> None:
+    """The known base goes on being given, the end of the helper is no failure, and the index stays."""
+    before = large.index.read_bytes()
+    with large.places() as places:
+        reader = BaseReader(places)
+        [first] = reader.current(_using(b"a"))
+        for _ in range(2):
+            reader.give_up()
+        select.select([reader.descriptor], [], [])
+        reader.check()
+        [second] = reader.current(_using(b"a"))
+        assert (first.note.kind, second.note.kind) == (BaseKind.KNOWN, BaseKind.KNOWN)
+        assert _tree_of(first) == _tree_of(second)
+        reader.stop()
+    assert large.index.read_bytes() == before
