@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.bench.model import FUSE_OVERLAYFS, NATIVE, Place, Row, RowError, Sample, UnavailableError
-from tools.bench.runner import Plan, chosen, run_row, take_sample, turns
+from tools.bench.runner import Plan, chosen, run_row, run_rows, take_sample, turns
 
 _LIMIT_SECONDS = 30.0
 
@@ -158,3 +158,24 @@ def test_a_row_that_cannot_be_prepared_here_is_no_failure(tmp_path: Path) -> Non
         "npm is not installed for lower and assets"
     }
     assert not any(cell.problem or cell.samples for cell in outcome.cells.values())
+
+
+def test_rows_of_one_material_are_prepared_once(tmp_path: Path) -> None:
+    """The second row finds what the first one was given; a row of other material gets its own."""
+    prepared: list[str] = []
+
+    def prepare(lower: Path, assets: Path) -> None:
+        assert lower.parent == assets.parent
+        prepared.append(lower.parent.name)
+
+    def measure(peer: str, place: Place) -> Sample:
+        assert peer
+        return Sample(float(place.lower.is_dir()))
+
+    rows = [Row(name, "", prepare, measure, material=name[:1]) for name in ("a1", "a2", "b1")]
+    told: list[str] = []
+    outcomes = list(run_rows([*rows, Row("own", "", prepare, measure)], _plan(tmp_path, 1), told.append))
+    assert prepared == ["a", "b", "own"]
+    assert all(cell.values == [1.0] for outcome in outcomes for cell in outcome.cells.values())
+    assert [text.partition(":")[0] for text in told if " took " in text] == ["a1", "a2", "b1", "own"]
+    assert not any(tmp_path.iterdir())

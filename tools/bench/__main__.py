@@ -25,7 +25,7 @@ from tools.bench.rows_files import file_rows
 from tools.bench.rows_log import log_rows
 from tools.bench.rows_programs import program_rows
 from tools.bench.rows_whole import whole_rows
-from tools.bench.runner import Plan, chosen, clear, run_row
+from tools.bench.runner import Plan, chosen, clear, run_rows
 from tools.bench.snapshots import import_nono
 
 _PACKAGES = {"fuse-overlayfs": "fuse-overlayfs", "git": "git", "gcc": "gcc", "make": "make"}
@@ -74,10 +74,10 @@ def _measure(arguments: argparse.Namespace, rows: Sequence[Row]) -> int:
     status = None
     try:
         plan = Plan(peers, arguments.rounds, arguments.limit_seconds, directory)
-        for row in rows:
-            outcomes.append(run_row(row, plan, _tell))
+        for outcome in run_rows(rows, plan, _tell):
+            outcomes.append(outcome)
             if not arguments.markdown:
-                print("\n".join(row_text(outcomes[-1])), flush=True)
+                print("\n".join(row_text(outcome)), flush=True)
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     finally:

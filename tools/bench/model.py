@@ -98,6 +98,8 @@ class Row:
         promises: Limits for catfs.
         unit: `s`, `bytes` or `ratio`.
         extra: Whether it is measured only when named, because it takes long.
+        material: Rows of the same material that follow each other are prepared once, by the first of them;
+            empty for a row that has its own.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Row:
     promises: tuple[Promise, ...] = ()
     unit: str = "s"
     extra: bool = False
+    material: str = ""
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from catfs.errors import CatfsError
@@ -40,20 +41,38 @@ class Plan:
     directory: Path
 
 
-def run_row(row: Row, plan: Plan, tell: Callable[[str], None]) -> Outcome:
-    """Prepare a row, measure it in turns, and clean up.
+def run_rows(rows: Sequence[Row], plan: Plan, tell: Callable[[str], None]) -> Iterator[Outcome]:
+    """Measure rows one behind the other, and say of each how long it took.
+
+    Args:
+        rows: The rows.
+        plan: How.
+        tell: Told what is being done.
+    """
+    for row, following in zip_longest(rows, rows[1:]):
+        started = time.monotonic()
+        keep = bool(row.material) and following is not None and following.material == row.material
+        outcome = run_row(row, plan, tell, keep=keep)
+        tell(f"{row.name}: took {time.monotonic() - started:.0f} s")
+        yield outcome
+
+
+def run_row(row: Row, plan: Plan, tell: Callable[[str], None], *, keep: bool = False) -> Outcome:
+    """Prepare a row unless its material is there already, measure it in turns, and clean up.
 
     Args:
         row: The row.
         plan: How.
         tell: Told what is being done.
+        keep: Whether the material stays for the row that follows.
     """
-    folder = plan.directory / row.name
+    folder = plan.directory / (row.material or row.name)
     cells = {peer: Cell() for peer in plan.peers if peer in row.peers}
     try:
         if cells:
-            tell(f"{row.name}: preparing")
-            _prepare(row, folder)
+            if not folder.exists():
+                tell(f"{row.name}: preparing")
+                _prepare(row, folder)
             for turn, peer in turns(tuple(cells), plan.rounds):
                 if cells[peer].unavailable is None:
                     tell(f"{row.name}: round {turn + 1} of {plan.rounds}, {peer}")
@@ -65,7 +84,8 @@ def run_row(row: Row, plan: Plan, tell: Callable[[str], None]) -> Outcome:
         for cell in cells.values():
             cell.problem = f"preparing failed: {error}"
     finally:
-        clear(folder)
+        if not keep:
+            clear(folder)
     return Outcome(row, cells)
 
 
