@@ -1,7 +1,7 @@
 """The long forms of the crash tests: real commands killed, refused, crowded and cut off for hours.
 
     python -m tools.torture points [--every N] [--shape NAME]
-    python -m tools.torture strikes [--fault SIGKILL] [--every N] [--call NAME]
+    python -m tools.torture strikes [--of run|commit|server] [--fault SIGKILL] [--every N] [--call NAME]
     python -m tools.torture sessions [--first SEED] [--count N] [--at-once N]
     python -m tools.torture resuming
     python -m tools.torture power [--first SEED] [--count N]
@@ -23,7 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -36,10 +36,18 @@ from tests.support.damage import FORMATS, damaged
 from tests.support.forked import call_forked, warm_up
 from tests.support.points import SHAPES, Points
 from tests.support.resuming import HAPPENED, LeftSession, resume_points
+from tests.support.struck_end import EndSweep
 from tests.support.torture import FAULTS, LiveSession, Sweep, crowd
 
 _PROGRESS_SECONDS = 15.0
 """How often a work says how far it is, in seconds: one that is cut off has shown that much."""
+
+_STRUCK: Mapping[str, Callable[[Path], Sweep | EndSweep]] = {
+    "run": Sweep,
+    "commit": functools.partial(EndSweep, is_live=False),
+    "server": functools.partial(EndSweep, is_live=True),
+}
+"""What can be struck: `catfs run`; `catfs umount --commit` of a mount whose server is gone; its server."""
 
 Tried = tuple[str, list[str]]
 """What was tried, to say how far it is, and the violations, each a sentence of its own."""
@@ -63,8 +71,10 @@ def _all_points(arguments: argparse.Namespace, folder: Path) -> Iterator[Points]
 
 
 def _strikes(arguments: argparse.Namespace, folder: Path) -> Iterator[Tried]:
-    """Strike a run at every system call that changes the disk."""
-    sweep = Sweep(folder)
+    """Strike a run, or the commit of a mount, at every system call that changes the disk."""
+    enter_private_namespace()
+    warm_up()
+    sweep = _STRUCK[arguments.of](folder)
     points = [point for point in sweep.points() if arguments.call in {None, point.call}]
     for point in points[:: arguments.every]:
         yield f"{arguments.fault} at {point.call} {point.number}", sweep.strike(point, arguments.fault)
@@ -141,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     points.add_argument("--shape", choices=list(SHAPES), help="only this shape of commit")
     points.set_defaults(work=_points)
     strikes = commands.add_parser("strikes", help="a fault at each system call that changes the disk")
+    strikes.add_argument("--of", choices=list(_STRUCK), default="run", help="what is struck (default: run)")
     strikes.add_argument("--fault", choices=sorted(FAULTS), default="SIGKILL")
     strikes.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth point")
     strikes.add_argument("--call", metavar="NAME", help="only this system call")

@@ -11,8 +11,8 @@ from catfs.runtime.doctor import clean, examine_workspace, find_dead_mounts
 from catfs.runtime.findings import Treatment
 from catfs.runtime.histories import KeptHistory, drop_history, list_histories
 from catfs.runtime.machine import MachineCheck, check_machine
-from catfs.runtime.sessions import SessionFacts
-from catfs.runtime.subject import find_finished_run, is_suspended, readable_sessions
+from catfs.runtime.sessions import SessionFacts, is_suspended
+from catfs.runtime.subject import find_finished_run, readable_sessions
 from catfs.runtime.workspace import Workspace
 
 _EPILOG = """\

@@ -13,8 +13,8 @@ from catfs.ledger import list_runs
 from catfs.records import format_time, put_bytes, put_bytes_list
 from catfs.runtime.live import LiveStatus, ask_status
 from catfs.runtime.runs import RunSummary, summarize_run
-from catfs.runtime.sessions import SessionFacts
-from catfs.runtime.subject import check_word, is_suspended, readable_sessions
+from catfs.runtime.sessions import SessionFacts, is_suspended
+from catfs.runtime.subject import check_word, readable_sessions
 from catfs.runtime.workspace import Workspace
 from catfs.values import dataclass
 

@@ -25,8 +25,14 @@ from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import MOUNT_TABLE, abort, catfs_mounts, detach, workspace_of_view
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.session import SessionKind, remove_session_folder
-from catfs.runtime.sessions import SessionFacts, clear_dead_session, read_session, session_folders
-from catfs.runtime.subject import is_suspended, readable_sessions
+from catfs.runtime.sessions import (
+    SessionFacts,
+    clear_dead_session,
+    is_suspended,
+    read_session,
+    session_folders,
+)
+from catfs.runtime.subject import readable_sessions
 from catfs.runtime.workspace import FOLDER, Workspace
 
 SETTLE_SECONDS: Final = 10

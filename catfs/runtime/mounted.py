@@ -27,6 +27,7 @@ from catfs.runtime.sessions import (
     ENDING_SECONDS_MAX,
     SessionFacts,
     clear_dead_session,
+    is_suspended,
     list_sessions,
     wait_until_ended,
 )
@@ -131,7 +132,8 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
             if is_mount_point(domain):
                 detach(os.fsencode(domain))
             run_id = committed_run(workspace, facts.folder)
-            if fresh or run_id is not None:
+            # Of one that cannot be gone on with the server was killed before it had mounted anything.
+            if fresh or run_id is not None or not is_suspended(facts):
                 committed = committed or run_id
                 clear_dead_session(facts)
             else:

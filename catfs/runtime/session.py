@@ -57,6 +57,9 @@ from catfs.runtime.since import CommittedPaths
 from catfs.runtime.workspace import FOLDER, Workspace
 from catfs.values import dataclass
 
+_FACTS = "session.json"
+_LOCK = "lock"
+
 
 class SessionKind(StrEnum):
     """What a session is for, as `session.json` says it."""
@@ -66,7 +69,7 @@ class SessionKind(StrEnum):
     MOUNT = "mount"
     """A mount for everybody: what was written is durable with each fsync, and it can be resumed."""
     UNKNOWN = "unknown"
-    """Its server ended before it wrote its facts."""
+    """Its server ended before it wrote its facts, or when it had begun to remove its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +224,7 @@ class Session:
         self.view.sync()
         if self._in_doubt:
             trust_again(self.folder)
-            publish(self.folder, b"session.json", orjson.dumps(self._facts()), mode=0o600)
+            publish(self.folder, _FACTS.encode(), orjson.dumps(self._facts()), mode=0o600)
             self._in_doubt = False
 
     def undo(self, first: int) -> None:
@@ -390,7 +393,7 @@ class Session:
 
     def _take_lock(self, stack: ExitStack, *, resumed: bool) -> None:
         """Hold the session; the lock goes with this process, however it ends."""
-        lock = self._open(stack, "lock", os.O_RDWR)
+        lock = self._open(stack, _LOCK, os.O_RDWR)
         try:
             # Of a new session nobody can be the server: who has the lock is just looking (`is_locked`).
             fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if resumed else 0))
@@ -407,7 +410,7 @@ class Session:
                 fsync_directory(self.folder.parent)
         except OSError as error:
             raise MachineError(f"cannot make the session folder {self.folder}: {error.strerror}") from error
-        publish(self.folder, b"session.json", orjson.dumps(self._facts()), mode=0o600, durable=durable)
+        publish(self.folder, _FACTS.encode(), orjson.dumps(self._facts()), mode=0o600, durable=durable)
 
     def _facts(self) -> dict[str, object]:
         """Give what `session.json` says; its server is this process."""
@@ -447,8 +450,12 @@ def _reserved(domain: Path, workspace: Workspace) -> bytes:
 
 
 def remove_session_folder(folder: Path) -> None:
-    """Remove a session's folder with all its files; there are no folders in it but an empty `mount`."""
-    for path in sorted(folder.iterdir()):
+    """Remove a session's folder with all its files; there are no folders in it but an empty `mount`.
+
+    What the session says of itself goes first: whoever finds the rest, of a process that was killed
+    meanwhile, does not take it for a session that can be resumed. The lock goes last.
+    """
+    for path in sorted(folder.iterdir(), key=lambda path: (path.name != _FACTS, path.name == _LOCK)):
         if stat.S_ISDIR(path.lstat().st_mode):
             path.rmdir()
         else:

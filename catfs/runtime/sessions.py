@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from catfs.errors import FormatError, UsageError, printable
+from catfs.records import JOBSPEC_FILE
 from catfs.records.fields import Fields
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
@@ -53,6 +54,11 @@ class SessionFacts:
     def is_mount(self) -> bool:
         """Whether it is a mount for everybody."""
         return self.kind is SessionKind.MOUNT
+
+
+def is_suspended(facts: SessionFacts) -> bool:
+    """Say whether a mounted session has no server but everything that another one needs to go on with it."""
+    return not facts.live and facts.is_mount and (facts.folder / JOBSPEC_FILE).is_file()
 
 
 def list_sessions(workspace: Workspace) -> Iterator[SessionFacts]:
@@ -123,7 +129,9 @@ def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     Raises:
         UsageError: when there is none, or several and no domain was named.
     """
-    found = [facts for facts in list_sessions(workspace) if facts.is_mount]
+    found = [
+        facts for facts in list_sessions(workspace) if (facts.is_mount and facts.live) or is_suspended(facts)
+    ]
     if domain is not None:
         wanted = Path(os.path.realpath(domain))
         found = [facts for facts in found if wanted in facts.domains]

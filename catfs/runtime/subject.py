@@ -13,7 +13,7 @@ from catfs.errors import FormatError, UsageError, printable
 from catfs.ledger import LAST_RUN, RunReader, find_run, list_runs
 from catfs.records import JOBSPEC_FILE, PROOF_FILE
 from catfs.runtime.mounts import is_mount_point
-from catfs.runtime.sessions import SessionFacts, read_session, session_folders
+from catfs.runtime.sessions import SessionFacts, is_suspended, read_session, session_folders
 from catfs.runtime.workspace import Workspace
 
 Subject = SessionFacts | RunReader
@@ -98,11 +98,6 @@ def live_sessions(workspace: Workspace) -> list[SessionFacts]:
         OSError: when the folder of sessions cannot be read.
     """
     return [facts for facts in readable_sessions(workspace) if facts.live]
-
-
-def is_suspended(facts: SessionFacts) -> bool:
-    """Say whether a mounted session has no server but everything that another one needs to go on with it."""
-    return not facts.live and facts.is_mount and (facts.folder / JOBSPEC_FILE).is_file()
 
 
 def readable_sessions(workspace: Workspace) -> Iterator[SessionFacts]:

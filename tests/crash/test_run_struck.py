@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.struck_end import EndSweep
 from tests.support.torture import FAULTS, Sweep, crowd
 
 pytestmark = [pytest.mark.fuse, pytest.mark.slow]
@@ -29,6 +30,16 @@ def test_run_struck_anywhere_leaves_old_or_new(sweep: Sweep, fault: str) -> None
     chosen = points[:: max(1, len(points) // STRIKES[fault])]
     violations = [violation for point in chosen for violation in sweep.strike(point, fault)]
     assert violations == []
+
+
+@pytest.mark.parametrize("is_live", [False, True], ids=["command", "server"])
+def test_commit_of_a_mount_struck_anywhere_is_done_in_the_end(tmp_path: Path, *, is_live: bool) -> None:
+    """Old or new, and new after the next command, since all was synced; recorded once, nothing left over."""
+    sweep = EndSweep(tmp_path, is_live=is_live)
+    points = {point.call: point for point in sweep.points()}
+    chosen = [(points[call], "SIGKILL") for call in ("renameat2", "unlink")]
+    chosen.append((points["fsync"], "EIO"))
+    assert [violation for point, fault in chosen for violation in sweep.strike(point, fault)] == []
 
 
 def test_crowd_of_runs_loses_no_update(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.fuse
 _NOTHING = ""
 _RUN_MAIN = "import sys; from catfs.cli.main import main; sys.exit(main())"
 _OWN_OS = "import os, types; m.os = types.SimpleNamespace(**vars(os));"
+_NODES = "m.os.mknod = lambda slot, _, dir_fd: os.mknod(slot, 0o020600, os.makedev(1, 5), dir_fd=dir_fd)"
+"""Staging does not even know how to make a device node, so that is put in where the guard is taken away."""
 _LEFTOVERS = ("--leftovers", "discard", "--confine", "off")
 
 CAPABILITY = "0x0100000200200000000000000000000000000000"
@@ -73,6 +75,13 @@ def _commit_a_capability(project: Project, patch: str) -> bool:
     script = f"cp /bin/true out && setfattr -n security.capability -v {CAPABILITY} out"
     _run(patch, project, script, "--output", "out", "--confine", "off")
     return "security.capability" in os.listxattr(project.path / "out")
+
+
+def _commit_a_device(project: Project, patch: str) -> bool:
+    """Bring a node of a device into the domain."""
+    _run(patch, project, "mknod out c 1 5", "--output", "out", "--confine", "off")
+    out = project.path / "out"
+    return out.exists() and out.stat().st_rdev == os.makedev(1, 5)
 
 
 def _commit_into_another_directory(project: Project, patch: str) -> bool:
@@ -181,6 +190,10 @@ GUARDS: dict[str, tuple[Callable[[Project, str], bool], str]] = {
     "capabilities are left out": (
         _commit_a_capability,
         "import catfs.commit.stage as m; m._KEPT_XATTRS = (b'security.',)",
+    ),
+    "device nodes are refused": (
+        _commit_a_device,
+        f"import catfs.commit.plan as p; p._DEVICES = (); import catfs.commit.stage as m; {_OWN_OS} {_NODES}",
     ),
     "directory is the one of the session": (
         _commit_into_another_directory,

@@ -30,14 +30,16 @@ CHANGING_CALLS = (
 FAULTS = {"SIGKILL": "signal=SIGKILL", **{name: f"error={name}" for name in ("EIO", "ENOSPC", "EDQUOT")}}
 """Fault to what strace injects for it. A signal comes before the call."""
 
-_SCRIPT = (
+SCRIPT = (
     "set -e; echo new1 > out/a; rm -r out/sub; mkdir out/fresh; echo f > out/fresh/f; ln -sfn b out/l;"
     "chmod 600 out/b; mkdir new; echo n > new/n"
 )
+"""Changes a domain of `make_struck_domain` in every way, and below its outputs only."""
+
 _RUN_ID = "struck"
 _RUN = (
     *("run", "--run-id", _RUN_ID, "--confine", "off", "--output", "out", "--output", "new"),
-    *("--", "sh", "-c", _SCRIPT),
+    *("--", "sh", "-c", SCRIPT),
 )
 
 
@@ -64,19 +66,17 @@ class Sweep:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
-        self.old = self._tree(self._fresh())
+        self.old = tree_of_domain(self._fresh())
         domain = self._fresh()
         assert run_catfs(_RUN, domain).status == 0
-        self.new = self._tree(domain)
+        self.new = tree_of_domain(domain)
         assert self.old != self.new
 
     def points(self) -> list[Point]:
         """Give every place where a run changes the disk."""
         trace = self._folder / "trace"
         assert self._strace(self._fresh(), "-o", str(trace), "-e", f"trace={','.join(CHANGING_CALLS)}") == 0
-        words = re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.MULTILINE)
-        counts = Counter(words)
-        return [Point(call, number + 1) for call in sorted(counts) for number in range(counts[call])]
+        return points_of(trace)
 
     def strike(self, point: Point, fault: str) -> list[str]:
         """Let a fault strike a run, go on as a user would, and give the violations."""
@@ -88,7 +88,7 @@ class Sweep:
         after = run_catfs(["run", "--confine", "off", "--", "true"], domain)
         if after.status != 0:
             found.append(f"{what}: the next command says {after.status}: {after.stderr[-300:]}")
-        tree = self._tree(domain)
+        tree = tree_of_domain(domain)
         if tree not in (self.old, self.new):
             found.append(f"{what}: the domain is neither old nor new")
         if status == 0 and tree != self.new:
@@ -119,23 +119,41 @@ class Sweep:
 
     def _fresh(self) -> Path:
         self._count += 1
-        domain = self._folder / f"domain{self._count}"
-        (domain / "out" / "sub").mkdir(parents=True)
+        domain = make_struck_domain(self._folder / f"domain{self._count}")
         (domain / ".catfs").mkdir()
-        for name, text in {
-            "out/a": "old1\n",
-            "out/b": "old2\n",
-            "out/sub/g": "gone\n",
-            "keep": "k\n",
-        }.items():
-            (domain / name).write_text(text)
-        (domain / "out" / "l").symlink_to("a")
         return domain
 
-    @staticmethod
-    def _tree(domain: Path) -> dict[bytes, tuple[int, str]]:
-        found: dict[bytes, Found] = walk(domain, leave_out=b".catfs")
-        return {path: (item.mode, item.digest) for path, item in found.items()}
+
+Tree = dict[bytes, tuple[int, str]]
+"""Path to mode and digest."""
+
+
+def points_of(trace: Path) -> list[Point]:
+    """Give the places at which the system calls of a trace can be struck."""
+    words = re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(errors="replace"), re.MULTILINE)
+    counts = Counter(words)
+    return [Point(call, number + 1) for call in sorted(counts) for number in range(counts[call])]
+
+
+def make_struck_domain(domain: Path) -> Path:
+    """Make a domain for `SCRIPT` and give its path."""
+    (domain / "out" / "sub").mkdir(parents=True)
+    for name, text in {"out/a": "old1\n", "out/b": "old2\n", "out/sub/g": "gone\n", "keep": "k\n"}.items():
+        (domain / name).write_text(text)
+    (domain / "out" / "l").symlink_to("a")
+    return domain
+
+
+def tree_of_domain(domain: Path) -> Tree:
+    """Give what is in a domain; what the workspace keeps there is left out."""
+    found: dict[bytes, Found] = walk(domain, leave_out=b".catfs")
+    return {path: (item.mode, item.digest) for path, item in found.items()}
+
+
+def committed_runs(workspace: Path) -> int:
+    """Give how many runs of a workspace are complete and say that they have committed."""
+    proofs = (workspace / ".catfs" / "runs").glob(f"*/{PROOF_FILE}")
+    return sum(orjson.loads(proof.read_bytes())["outcome"] == Outcome.RESTORED.value for proof in proofs)
 
 
 def crowd(folder: Path, disjoint: int, colliding: int, at_once: int = 8) -> list[str]:
