@@ -13,7 +13,7 @@ import orjson
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.workspace import Workspace
-from tests.support.commands import CATFS, TIMEOUT_SECONDS, Result, kill_hard
+from tests.support.commands import TIMEOUT_SECONDS, Result, kill_hard
 from tests.support.forked import call_forked
 from tests.support.torture import (
     CHANGING_CALLS,
@@ -23,6 +23,7 @@ from tests.support.torture import (
     committed_runs,
     make_struck_domain,
     points_of,
+    run_struck,
     tree_of_domain,
 )
 
@@ -126,10 +127,7 @@ class EndSweep:
             [server] = _servers(work)
             with _traced(server, options):
                 return call_forked(_END, work).status
-        command = ["strace", "-f", "-qq", *options, str(CATFS), *_END]
-        return subprocess.run(
-            command, cwd=work, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
-        ).returncode
+        return run_struck(options, _END, work)
 
 
 def _check_records(work: Path) -> Iterator[str]:
