@@ -6,6 +6,7 @@ that catches every exception.
 """
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -63,6 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(format="catfs: %(message)s", level=logging.WARNING)
+    status = _run_to_the_end(given)
+    if arguments is None:
+        # The process ends: what it holds, perhaps all names of a large domain, need not be taken apart first.
+        gc.freeze()
+    return status
+
+
+def _run_to_the_end(given: Sequence[str]) -> int:
+    """Run a command and give its exit status, whatever happens to it."""
     try:
         return _run(given)
     except CatfsError as error:

@@ -1,7 +1,8 @@
 """A run: one command, executed in a session of its own, from declaration to ledger."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from catfs.clock import system_clock
@@ -71,8 +72,19 @@ def run_command(
             record = Recording(
                 workspace, writer, done.results, request.argv, request.cwd, started, phases, done.notes
             )
-            conclusion = conclude(session, job, record)
+            with _without_looking_for_cycles():
+                conclusion = conclude(session, job, record)
     return replace(conclusion, cut_off=done.cut_off)
+
+
+@contextmanager
+def _without_looking_for_cycles() -> Iterator[None]:
+    """Leave the view out of the search for cycles: that would cost as much as it is large, and find none."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _cause(group: ExceptionGroup[Exception]) -> Exception:

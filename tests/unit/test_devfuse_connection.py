@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catfs.overlay import View
-from catfs.overlay.transports.devfuse import Notifier, wire
+from catfs.overlay.transports.devfuse import Notifier, names, wire
 from catfs.overlay.transports.devfuse.connection import Connection, State
 from catfs.overlay.transports.devfuse.dispatch import NEVER_AGAIN
 from catfs.overlay.transports.devfuse.negotiation import WANTED
@@ -110,6 +110,14 @@ class Kernel:
     def start(self) -> None:
         """Negotiate."""
         assert self.ask(Opcode.INIT, 0, _INIT)[0] == 0
+
+    def make(self, name: bytes) -> int:
+        """Make a file and give its node id."""
+        error, reply = self.ask(
+            Opcode.CREATE, 1, wire.CREATE_IN.pack(0, stat.S_IFREG | 0o640, 0, 0) + name + b"\0"
+        )
+        assert error == 0
+        return int(wire.ENTRY_OUT.unpack_from(reply)[0])
 
     def look(self, name: bytes, parent: int = 1) -> int:
         """Look a name up and give its node id; 0 when it does not exist."""
@@ -210,6 +218,25 @@ def test_references_are_counted(kernel: Kernel) -> None:
     one = wire.BATCH_FORGET_IN.pack(1, 0) + wire.FORGET_ONE.pack(node, 1)
     kernel.tell(Opcode.BATCH_FORGET, 0, one)
     assert kernel.ask(Opcode.GETATTR, node, bytes(16)) == (ESTALE, b"")
+
+
+def test_what_the_kernel_forgets_in_bulk_waits_for_a_quiet_moment(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other requests come first, references given again meanwhile stay, and in the end none is left."""
+    monkeypatch.setattr(names, "_FORGOTTEN_AT_ONCE", 2)
+    made = [kernel.make(b"%d" % number) for number in range(6)]
+    for number in range(6):
+        assert kernel.ask(Opcode.UNLINK, 1, b"%d\0" % number) == (0, b"")
+    body = wire.BATCH_FORGET_IN.pack(6, 0) + b"".join(wire.FORGET_ONE.pack(node, 1) for node in made)
+    kernel.tell(Opcode.BATCH_FORGET, 0, body)
+    assert [node in kernel.view.nodes for node in made] == [False, False, True, True, True, True]
+    kernel.view.nodes[made[-1]].lookups += 1
+    assert kernel.connection.serve(10, 0) is State.IDLE
+    assert [node in kernel.view.nodes for node in made] == [False] * 5 + [True]
+    monkeypatch.setattr(names, "_FORGOTTEN_MAX", 0)
+    kernel.tell(Opcode.BATCH_FORGET, 0, body)
+    assert made[-1] not in kernel.view.nodes
 
 
 def test_listings_count_references_only_with_entries(kernel: Kernel) -> None:

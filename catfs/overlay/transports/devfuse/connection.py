@@ -69,6 +69,8 @@ class Connection:
         self._table: list[Handler] = [_too_early] * _OPCODES
         self._table[Opcode.INIT] = self._init
         self._table[0] = not_known
+        self._tidy_up: Callable[[], bool] = bool
+        """Does a piece of what can wait for a quiet moment, and says whether there was anything to do."""
         self.refused = False
         """Whether the kernel speaks a protocol that is too old; nothing is served then."""
         self.requests = 0
@@ -87,6 +89,8 @@ class Connection:
         poll, receive = self._poll, self._receive
         for _ in range(requests_max):
             if not poll(wait_milliseconds):
+                if self._tidy_up():
+                    continue
                 return State.IDLE
             length = receive()
             if length > 0:
@@ -156,6 +160,7 @@ class Connection:
         handlers = Handlers(self._view, agreement)
         self._table = handlers.table()
         self._actor = handlers.actor
+        self._tidy_up = handlers.see_to_forgotten
         return agreement.reply()
 
 

@@ -24,6 +24,13 @@ _OPENED = OPEN_OUT.pack(0, FOPEN_KEEP_CACHE, 0)
 since OPEN is refused no RELEASE is ever sent."""
 
 
+_FORGOTTEN_AT_ONCE = 256
+"""Nodes that are let go of between two requests: less than a millisecond."""
+
+_FORGOTTEN_MAX = 1 << 17
+"""Most that wait for a quiet moment: 15 MB. Beyond it as many are seen to as come."""
+
+
 class NameRequests(Requests):
     """The handlers of requests on names."""
 
@@ -42,9 +49,26 @@ class NameRequests(Requests):
         count, _ = BATCH_FORGET_IN.unpack_from(body)
         if BATCH_FORGET_IN.size + count * FORGET_ONE.size > len(body):
             raise MalformedError("BATCH_FORGET", f"expected {count} entries, got {len(body)} bytes")
-        for index in range(count):
-            self._forget(*FORGET_ONE.unpack_from(body, BATCH_FORGET_IN.size + index * FORGET_ONE.size))
+        end = BATCH_FORGET_IN.size + count * FORGET_ONE.size
+        self.forgotten.extend(FORGET_ONE.iter_unpack(body[BATCH_FORGET_IN.size : end]))
+        self.see_to_forgotten(_FORGOTTEN_AT_ONCE if len(self.forgotten) <= _FORGOTTEN_MAX else count)
         return None
+
+    def see_to_forgotten(self, count: int = _FORGOTTEN_AT_ONCE) -> bool:
+        """Let the view go of some of what the kernel has forgotten, and say whether there was anything.
+
+        The kernel forgets a whole domain when it takes the mount away. Nobody needs the memory then, but
+        a command would only be over once the last name had been seen to. So most waits for a quiet moment.
+
+        Args:
+            count: Most references that are dropped.
+        """
+        forgotten = self.forgotten
+        was_there = bool(forgotten)
+        while forgotten and count:
+            self._forget(*forgotten.popleft())
+            count -= 1
+        return was_there
 
     def _forget(self, ino: int, count: int) -> None:
         self.view.forget(ino, count)

@@ -1,5 +1,6 @@
 """What every handler shares: the form of a handler, names in requests, who asks, and refusals."""
 
+from collections import deque
 from collections.abc import Callable
 
 from catfs.errors import FormatError
@@ -66,6 +67,8 @@ class Requests:
         self.last_writers: dict[int, Actor] = {}
         """Who last changed the content of a file, by inode number: pages that were changed in memory
         are written by the kernel, which does not say for whom."""
+        self.forgotten: deque[tuple[int, int]] = deque()
+        """What the kernel has forgotten and nobody has seen to yet: inode number, and how many references."""
         self._actors: dict[tuple[int, int, int], Actor] = {}
 
     def actor(self, pid: int, uid: int, gid: int) -> Actor:

@@ -8,8 +8,6 @@ one owner, tasks of the same thread may use it whenever they run, and no lock is
 
 import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import trio
 
@@ -52,8 +50,8 @@ class DevfuseTransport:
         os.set_blocking(connection, False)
         server = self._server = Connection(view, connection)
         try:
-            with _rare_garbage_collection():
-                await _serve(server, connection)
+            _search_rarely_for_cycles()
+            await _serve(server, connection)
         finally:
             # Without a server left, the kernel lets go of everybody who waits for an answer.
             os.close(connection)
@@ -70,17 +68,12 @@ async def _serve(server: Connection, connection: int) -> None:
             await trio.lowlevel.checkpoint()
 
 
-@contextmanager
-def _rare_garbage_collection() -> Iterator[None]:
+def _search_rarely_for_cycles() -> None:
     """Keep what exists now out of the search for cycles, and search rarely.
 
-    What is garbage by now stays until the end: finding it would take longer than a short command.
+    It stays like that: who has served a view folds it and ends, and a search among all names that a program
+    looked up would take longer than the rest of the end.
     """
-    threshold = gc.get_threshold()
+    gc.collect()
     gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD, *threshold[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*threshold)
-        gc.unfreeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD, *gc.get_threshold()[1:])

@@ -35,6 +35,8 @@ class Message:
         """Gives the bytes of a message from the values of its fields."""
         self.unpack_from = layout.unpack_from
         """Gives the values from a buffer; raises struct.error when it is too short."""
+        self.iter_unpack = layout.iter_unpack
+        """Gives the values of each message of a buffer of many; raises struct.error when one is too short."""
 
 
 _ATTR = (
