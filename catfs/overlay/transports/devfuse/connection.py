@@ -18,6 +18,7 @@ from catfs.overlay.transports.devfuse.dispatch import Handlers, not_known
 from catfs.overlay.transports.devfuse.negotiation import MAX_TRANSFER_BYTES, NEWER_MAJOR_REPLY, negotiate
 from catfs.overlay.transports.devfuse.notify import Notifier
 from catfs.overlay.transports.devfuse.requests import Handler, MalformedError
+from catfs.overlay.transports.devfuse.waiting import Waiting
 from catfs.overlay.transports.devfuse.wire import IN_HEADER, MIN_READ_BUFFER, OUT_HEADER, Opcode
 from catfs.overlay.view import View
 
@@ -65,6 +66,8 @@ class Connection:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         self._poll = poll.poll
+        self.waiting = Waiting(descriptor)
+        """Whether a read waits for the next request itself."""
         self._actor: Callable[[int, int, int], Actor] = Actor
         self._table: list[Handler] = [_too_early] * _OPCODES
         self._table[Opcode.INIT] = self._init
@@ -86,14 +89,16 @@ class Connection:
         Raises:
             OSError: when the connection cannot be read for another reason than its end.
         """
-        poll, receive = self._poll, self._receive
+        poll, receive, waiting = self._poll, self._receive, self.waiting
         for _ in range(requests_max):
-            if not poll(wait_milliseconds):
+            if not waiting.blocks and not poll(wait_milliseconds):
+                waiting.pause()
                 if self._tidy_up():
                     continue
                 return State.IDLE
             length = receive()
             if length > 0:
+                waiting.note_request()
                 self._answer(length)
             elif length < 0:
                 return State.ENDED

@@ -51,7 +51,8 @@ class DevfuseTransport:
         server = self._server = Connection(view, connection)
         try:
             _search_rarely_for_cycles()
-            await _serve(server, connection)
+            with server.waiting.using_timer():
+                await _serve(server, connection)
         finally:
             # Without a server left, the kernel lets go of everybody who waits for an answer.
             os.close(connection)
