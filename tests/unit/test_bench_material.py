@@ -29,6 +29,7 @@ from tools.bench.material import (
     make_wheel,
 )
 from tools.bench.model import RowError, UnavailableError
+from tools.bench.profile_lookup import lookup_seconds
 from tools.bench.snapshots import import_nono, take_snapshot, touch_files, two_snapshots
 
 
@@ -168,3 +169,8 @@ def test_the_command_line_has_working_defaults() -> None:
     assert callable(rounds.type)
     with pytest.raises(argparse.ArgumentTypeError, match="expected 1 or more, got 0"):
         rounds.type("0")
+
+
+def test_a_lookup_is_profiled_without_a_kernel(tmp_path: Path) -> None:
+    """The profile of one request answers them all and gives a time."""
+    assert lookup_seconds(tmp_path) > 0
