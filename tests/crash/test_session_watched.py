@@ -142,19 +142,9 @@ def test_session_killed_after_its_commit_is_known_to_be_committed(mount: Mount, 
     (mount.domain / "out").write_text("mine\n")
     mount.kill()
     [session] = (mount.root / ".catfs" / "sessions").iterdir()
-    # The run's proof is published last of all, by a rename: there the command is killed.
-    words = [
-        "strace",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-P",
-        str(session / "commit.json"),
-        "-e",
-        "trace=unlink",
-    ]
-    inject = ["-e", "inject=unlink:signal=SIGKILL:when=1"]
+    # The folder of the session is removed last of all, this file first: there the command is killed.
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(session / "session.json")]
+    inject = ["-e", "trace=unlink", "-e", "inject=unlink:signal=SIGKILL:when=1"]
     command = [*words, *inject, str(CATFS), "umount", "domain", "--commit"]
     ended = subprocess.run(command, cwd=mount.root, capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
     assert ended.returncode in {137, -9}, ended.stderr
