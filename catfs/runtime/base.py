@@ -133,6 +133,11 @@ class KeptBase:
         """Give nothing: no base rests on an earlier reading."""
         return []
 
+    def known(self, used: Used) -> list[Base]:
+        """Give nothing, for the same reason."""
+        del used
+        return []
+
     def give_up(self) -> None:
         """Do nothing: nobody reads."""
 

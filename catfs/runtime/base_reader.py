@@ -133,13 +133,22 @@ class BaseReader:
             return self.finish()
         if sum(known.files for known in self._known) <= SMALL_DOMAIN_FILES:
             return self.finish()
+        return self.known(used) or self.finish()
+
+    def known(self, used: Used) -> list[Base]:
+        """Give the known base of each domain, without waiting for the helper; nothing when there is none.
+
+        Args:
+            used: Gives the paths for which it must hold.
+        """
+        known = self._known or []
         try:
-            known = [self._refreshed(index, known, used) for index, known in enumerate(self._known)]
+            bases = [self._refreshed(index, one, used) for index, one in enumerate(known)]
         except (CaptureError, MissingNodeError, FormatError):
             # Somebody changes it, or its nodes are gone: only reading all of it helps.
-            return self.finish()
-        bases = [base for base in known if base is not None]
-        return bases if len(bases) == len(known) else self.finish()
+            return []
+        found = [base for base in bases if base is not None]
+        return found if len(found) == len(known) else []
 
     def known_since(self) -> list[int]:
         """Give when each domain was read that is known from before, in ns since 1970; nothing for none."""

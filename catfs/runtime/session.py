@@ -17,7 +17,7 @@ import orjson
 
 from catfs.clock import system_clock
 from catfs.durable import fsync_directory, publish
-from catfs.errors import ConflictError, MachineError, UsageError
+from catfs.errors import CatfsError, ConflictError, MachineError, UsageError
 from catfs.limits import LOG_BUFFER_BYTES
 from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff, index_name
 from catfs.overlay import (
@@ -291,13 +291,17 @@ class Session:
         return None if committed is None else committed | self._originals.used(self.view, index)
 
     def look_ahead(self) -> None:
-        """Read what the end will ask for and is known already: what other runs have committed so far.
+        """Read what the end will ask for and is known already, while the command runs.
 
-        Raises:
-            OSError: when a record cannot be read.
+        That is what other runs have committed so far, and, by judging a session in which nothing happened,
+        the beginnings of index and packs. What goes wrong goes wrong again at the end, and is told then.
         """
-        for declaration, since in zip(self.declarations, self.base.known_since(), strict=False):
-            self._committed.since(os.fsencode(declaration.path), since)
+        with suppress(CatfsError, OSError):
+            for declaration, since in zip(self.declarations, self.base.known_since(), strict=False):
+                self._committed.since(os.fsencode(declaration.path), since)
+            nothing = View(self._domains, self.view.data, NoTrace(), ReplayClock(), by_name=True)
+            for index, base in enumerate(self.base.known(lambda _index, _since: ())):
+                self._state(index, base, nothing, nothing)
 
     def judged(self) -> None:
         """Hear that the last judgement was given: the base of a run is not asked for again."""
@@ -316,20 +320,20 @@ class Session:
         self.log.flush()
         try:
             bases, again = self.bases(), self._replayed(self.view.data)
-            return [self._state(index, base, again) for index, base in enumerate(bases)]
+            return [self._state(index, base, self.view, again) for index, base in enumerate(bases)]
         except (UnreadableDomainError, MachineError, ReplayError, OSError) as error:
             for index in range(len(self.declarations)):
                 for conflict in self._originals.conflicts(self.view, index)[0]:
                     raise ConflictError(conflict.path, conflict.expected, conflict.got) from error
             raise
 
-    def _state(self, index: int, base: Base, again: View) -> DomainState:
+    def _state(self, index: int, base: Base, seen: View, again: View) -> DomainState:
         fresh = MemoryNodes()
         nodes = LayeredNodes(fresh, base.nodes)
         tree = Tree(nodes, base.root_entry)
-        view = fold(self.view, index, tree, nodes, self._digests, base.hard_links)
+        view = fold(seen, index, tree, nodes, self._digests, base.hard_links)
         replayed = fold(again, index, tree, nodes, self._digests, base.hard_links)
-        conflicts, checked = self._originals.conflicts(self.view, index)
+        conflicts, checked = self._originals.conflicts(seen, index)
         changes = tuple(diff(tree, view))
         if self._rebase:
             conflicts = tuple(conflict for conflict in conflicts if collides(conflict.path, changes))

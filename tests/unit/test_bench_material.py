@@ -30,7 +30,7 @@ from tools.bench.material import (
 )
 from tools.bench.model import RowError, UnavailableError
 from tools.bench.profile_lookup import lookup_seconds
-from tools.bench.snapshots import import_nono, take_snapshot, touch_files, two_snapshots
+from tools.bench.snapshots import import_nono, spread_files, take_snapshot, touch_files, two_snapshots
 
 
 def test_material_is_the_same_in_every_run(tmp_path: Path) -> None:
@@ -74,10 +74,10 @@ def test_the_c_project_names_what_it_includes(tmp_path: Path) -> None:
 def test_touching_spreads_evenly_and_takes_all_when_there_are_few(tmp_path: Path) -> None:
     """As many files grow by one byte as were asked for."""
     make_flat(tmp_path / "flat", 10, 5)
-    touch_files(tmp_path, 3)
+    touch_files(spread_files(tmp_path, 3))
     grown = [path.name for path in sorted((tmp_path / "flat").iterdir()) if path.stat().st_size == 6]
     assert grown == ["f000000", "f000003", "f000006"]
-    touch_files(tmp_path, 100)
+    touch_files(spread_files(tmp_path, 100))
     assert all(path.stat().st_size > 5 for path in (tmp_path / "flat").iterdir())
 
 

@@ -278,3 +278,23 @@ def test_a_helper_that_is_given_up_does_not_end_the_session(large: _Place) -> No
         assert _tree_of(first) == _tree_of(second)
         reader.stop()
     assert large.index.read_bytes() == before
+
+
+def test_a_known_base_is_given_without_waiting_where_there_is_one(place: _Place) -> None:
+    """Before the first reading, and when its nodes are gone, there is none; nobody waits for the helper."""
+    with place.places() as places:
+        reader = BaseReader(places)
+        assert (reader.known(_using()), reader.known_since()) == ([], [])
+        reader.finish()
+        reader.stop()
+    with place.places() as places:
+        reader = BaseReader(places)
+        [base] = reader.known(_using(b"sub/c"))
+        assert (_tree_of(base), base.note.kind) == (place.tree(), BaseKind.KNOWN)
+        (place.domain / "sub" / "c").write_bytes(b"changed, and so is its directory's node")
+        for pack in (place.root / "store" / "packs").iterdir():
+            pack.write_bytes(b"")
+        fresh = BaseReader(places)
+        assert fresh.known(_using(b"sub/c")) == []
+        for one in (reader, fresh):
+            one.stop()

@@ -17,6 +17,10 @@ _SEED = 20_260_101
 """Of all random bytes, so that every run works on the same ones."""
 
 
+DOMAIN_FILE_BYTES = 200
+"""Bytes of an average file of the domains of the rows on proofs and memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How much of everything there is.
@@ -126,9 +130,15 @@ def make_tree(folder: Path, folders: int, files: int, size: int) -> None:
         make_flat(folder / f"d{index:04d}", files, size)
 
 
-def make_domain(folder: Path, files: int) -> None:
-    """Make a large tree of small files, a hundred in each folder."""
-    make_tree(folder, max(1, files // 100), min(files, 100), 200)
+def make_domain(folder: Path, files: int, size: int = DOMAIN_FILE_BYTES) -> None:
+    """Make a large tree of small files, a hundred in each folder.
+
+    Args:
+        folder: Where.
+        files: How many.
+        size: Bytes of an average file.
+    """
+    make_tree(folder, max(1, files // 100), min(files, 100), size)
 
 
 def make_big_file(path: Path, size: int) -> None:

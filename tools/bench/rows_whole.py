@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from catfs.ledger import RunReader, list_runs
 from catfs.runtime.transports import TRANSPORTS
 from tools.bench.inside import Step
 from tools.bench.machine import catfs_command, peak_bytes, processor_seconds
-from tools.bench.material import Scale, copy_tree, make_c_project, make_domain, make_flat
+from tools.bench.material import (
+    DOMAIN_FILE_BYTES,
+    Scale,
+    copy_tree,
+    make_c_project,
+    make_domain,
+    make_flat,
+)
 from tools.bench.model import (
     CATFS,
     FUSE_OVERLAYFS,
@@ -31,26 +39,26 @@ from tools.bench.model import (
 from tools.bench.peers import open_peer
 from tools.bench.rows_files import expect
 from tools.bench.rows_programs import run_program
-from tools.bench.snapshots import nono_snapshots, touch_files, two_snapshots
+from tools.bench.snapshots import nono_snapshots, spread_files, touch_files, two_snapshots
 
 _TOUCHED = 10
 """Files that are touched before a proof."""
 _TOUCHED_MANY = 1000
 """Files that are touched before memory is looked at."""
+_SOURCE_BYTES = 16 * 1024
+"""Average size of a file of a large source tree, in bytes; the other domains have files of 200 bytes."""
 _HUGE = 1_000_000
 """Files of the domain that is measured only when asked for."""
 _PROOF_PEERS: Final = (TWO_SNAPSHOTS, NONO, *CATFS)
 
 _TOUCH_SCRIPT = """\
-import os, sys, time
-root, count = sys.argv[1], int(sys.argv[2])
-names = sorted(os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
-for name in names[:: max(1, len(names) // count)][:count]:
+import sys, time
+for name in sys.argv[1:]:
     with open(name, "ab") as stream:
         stream.write(b"x")
 print(time.monotonic())
 """
-"""Appends a byte to some files, evenly spread, and says when it was done."""
+"""Appends a byte to files, and says when it was done."""
 
 
 def whole_rows(scale: Scale) -> list[Row]:
@@ -90,6 +98,8 @@ def _proof_rows(scale: Scale) -> list[Row]:
         row("proof-small", scale.domain_small, ()),
         row("proof-large", scale.domain_large, (same,)),
         row("proof-huge", _HUGE, (same, Promise(0.001, peer=TWO_SNAPSHOTS)), extra=True),
+        _verdict_row("proof-verdict", scale.domain_large, 0),
+        _verdict_row("proof-verdict-sources", scale.domain_large, _SOURCE_BYTES),
         Row(
             "run-large",
             f"a whole run that touches {_TOUCHED} of {scale.domain_large} files, on a domain seen before",
@@ -99,6 +109,27 @@ def _proof_rows(scale: Scale) -> list[Row]:
             material=_material(scale.domain_large),
         ),
     ]
+
+
+def _verdict_row(name: str, files: int, size: int) -> Row:
+    """Give the row on the time between the end of a command and the judgement.
+
+    Args:
+        name: Its name.
+        files: Files of its domain.
+        size: Average size of a file in bytes; 0 for that of the other rows, with which it shares its domain.
+    """
+    return Row(
+        name,
+        f"{_TOUCHED} of {files} files{f' of {size >> 10} KiB' if size else ''} were touched: catfs from the "
+        "end of the command to the verdict, others both snapshots and their comparison",
+        _two_domains(files, size),
+        _verdict,
+        _PROOF_PEERS,
+        (Promise(0.001, peer=TWO_SNAPSHOTS), Promise(0.001, peer=NONO)),
+        extra=bool(size),
+        material=_material(files) if not size else "",
+    )
 
 
 def _memory_rows(scale: Scale) -> list[Row]:
@@ -148,12 +179,17 @@ def _material(files: int) -> str:
     return f"domain-{files}"
 
 
-def _two_domains(files: int) -> Step:
-    """Make the domain of catfs, and one that the others touch in earnest."""
+def _two_domains(files: int, size: int = 0) -> Step:
+    """Make the domain of catfs, and one that the others touch in earnest.
+
+    Args:
+        files: Files of each.
+        size: Average size of a file in bytes; 0 for the usual one.
+    """
 
     def prepare(lower: Path, assets: Path) -> None:
-        make_domain(lower, files)
-        make_domain(assets / "domain", files)
+        make_domain(lower, files, size or DOMAIN_FILE_BYTES)
+        make_domain(assets / "domain", files, size or DOMAIN_FILE_BYTES)
 
     return prepare
 
@@ -272,29 +308,47 @@ def _proof(peer: str, place: Place, *, whole: bool) -> Sample:
     domain = place.assets / "domain"
     method = two_snapshots if peer == TWO_SNAPSHOTS else nono_snapshots
     started = time.monotonic()
-    seconds = method(domain, place.scratch, functools.partial(touch_files, domain, _TOUCHED))
+    touch = functools.partial(touch_files, spread_files(domain, _TOUCHED))
+    seconds = method(domain, place.scratch, touch)
     return Sample(time.monotonic() - started if whole else seconds)
 
 
-def _prove_with_catfs(peer: str, place: Place, *, whole: bool) -> Sample:
+def _verdict(peer: str, place: Place) -> Sample:
+    if peer not in CATFS:
+        return _proof(peer, place, whole=False)
+    done = _touch_after_reading(peer, place)
+    run = list_runs(place.kept / ".catfs/runs")[-1]
+    [phase] = [phase for phase in RunReader(run.path).status().phases if phase.name == "fold"]
+    return Sample((phase.ended - phase.started) / 1e9, done.server_cpu, done.peak_bytes)
+
+
+def _touch_after_reading(peer: str, place: Place) -> CatfsRun:
+    """Touch some files in a run on a domain that catfs has read before."""
     if not (place.kept / "stdout").exists():
-        _run_in_domain(peer, place.lower, place.kept, "--", "true")  # what catfs remembers of a domain
-    done = _touch_in_catfs(peer, place.lower, place.kept, _TOUCHED)
+        _run_in_domain(peer, place.lower, place.kept, "--", "true")
+    return _touch_in_catfs(peer, place.lower, place.kept, _TOUCHED)
+
+
+def _prove_with_catfs(peer: str, place: Place, *, whole: bool) -> Sample:
+    done = _touch_after_reading(peer, place)
     after = done.ended - float(done.output)
     return Sample(done.seconds if whole else after, done.server_cpu, done.peak_bytes)
 
 
 def _touch_in_catfs(peer: str, domain: Path, workspace: Path, count: int) -> CatfsRun:
-    touch = [sys.executable, "-I", "-S", "-c", _TOUCH_SCRIPT, str(domain), str(count)]
-    return _run_in_domain(peer, domain, workspace, "--", *touch)
+    names = spread_files(domain, count)
+    return _run_in_domain(
+        peer, domain, workspace, "--", sys.executable, "-I", "-S", "-c", _TOUCH_SCRIPT, *names
+    )
 
 
 def _memory(peer: str, place: Place) -> Sample:
     if peer in CATFS:
         done = _touch_in_catfs(peer, place.lower, place.scratch, _TOUCHED_MANY)
         return Sample(float(done.peak_bytes), done.server_cpu, done.peak_bytes)
+    names = [os.path.relpath(name, place.lower) for name in spread_files(place.lower, _TOUCHED_MANY)]
     with open_peer(peer, place) as opened:
-        touch_files(opened.root, _TOUCHED_MANY)
+        touch_files([str(opened.root / name) for name in names])
         assert opened.server is not None
         return Sample(float(peak_bytes(opened.server)))
 

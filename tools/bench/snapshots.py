@@ -5,7 +5,7 @@ import importlib
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,20 @@ _BYTES_MAX = 1 << 40
 """What nono-py may look at, so that its own limits do not end a row."""
 
 
-def touch_files(root: Path, count: int) -> None:
-    """Append a byte to some files of a directory, evenly spread.
+def spread_files(root: Path, count: int) -> list[str]:
+    """Give the paths of some files of a directory, evenly spread.
 
     Args:
         root: The directory.
         count: How many files, or all when there are fewer.
     """
     names = sorted(os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
-    for name in names[:: max(1, len(names) // count)][:count]:
+    return names[:: max(1, len(names) // count)][:count]
+
+
+def touch_files(names: Iterable[str]) -> None:
+    """Append a byte to files."""
+    for name in names:
         with open(name, "ab") as stream:
             stream.write(b"x")
 
