@@ -119,7 +119,7 @@ def test_few_requests_are_polled_for(waiting: Waiting) -> None:
 
 @pytest.mark.usefixtures("free_timer")
 def test_a_timer_of_somebody_else_is_left_alone(waiting: Waiting) -> None:
-    """Where the signal or the timer is in use, or in another thread, everything is polled for."""
+    """Where the signal or the timer is in use, or blocked, or in another thread, everything is polled for."""
 
     def not_ours(number: int, frame: FrameType | None) -> None:
         raise AssertionError(f"signal {number} in {frame}")
@@ -138,7 +138,10 @@ def test_a_timer_of_somebody_else_is_left_alone(waiting: Waiting) -> None:
     signal.setitimer(signal.ITIMER_REAL, 60)
     use()
     assert signal.setitimer(signal.ITIMER_REAL, 0)[0] > 0
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    use()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
-    assert used == [True] * 3
+    assert used == [True] * 4

@@ -45,6 +45,7 @@ class Waiting:
         self._usable = (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+            and signal.SIGALRM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
             and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
         )
         if not self._usable:
