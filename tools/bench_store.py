@@ -10,8 +10,10 @@ import argparse
 import os
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from catfs.digest import Digest
@@ -19,6 +21,25 @@ from catfs.store import LocalStore
 
 _SMALL_BYTES = 4096
 _PIECE = 1 << 20
+
+
+Tell = Callable[[str], None]
+"""Told what is done next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to keep files and to have them back.
+
+    Args:
+        name: Its name.
+        put: Keeps them.
+        get: Reads them all.
+    """
+
+    name: str
+    put: Callable[[], object]
+    get: Callable[[], object]
 
 
 def main() -> None:
@@ -32,34 +53,50 @@ def main() -> None:
     parser.add_argument("--large-bytes", type=int, default=2 << 30, help="bytes of each")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True)
+    started = time.monotonic()
+
+    def tell(what: str) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {what}", file=sys.stderr, flush=True)
+
     try:
-        for line in measure(arguments.folder, arguments.small, arguments.large, arguments.large_bytes):
+        sizes = (arguments.small, arguments.large, arguments.large_bytes)
+        for line in measure(arguments.folder, *sizes, tell):
             print(line, flush=True)
     finally:
         shutil.rmtree(arguments.folder)
 
 
-def measure(folder: Path, small: int, large: int, large_bytes: int) -> list[str]:
+def measure(folder: Path, small: int, large: int, large_bytes: int, tell: Tell) -> Iterator[str]:
     """Give the lines of the table: seconds for each way to put, and to get, the same objects.
+
+    What one way keeps is removed before the next one begins, so the disk holds two copies at most.
 
     Args:
         folder: Where to work.
         small: Number of objects of 4 KiB.
         large: Number of large objects.
         large_bytes: Bytes of each of those.
+        tell: Told what is done next.
     """
-    lines = [f"{'objects':<24}{'what':<6}{'store':>9}{'git':>9}{'cp':>9}  seconds"]
+    yield f"{'objects':<24}{'what':<6}{'store':>9}{'git':>9}{'cp':>9}  seconds"
     for name, count, size in (("small", small, _SMALL_BYTES), ("large", large, large_bytes)):
-        if count:
-            source = folder / name
-            paths = _make(source, count, size)
-            seconds = _measure_one(folder / f"{name}-work", source, paths)
-            for what, row in seconds.items():
-                cells = "".join(f"{cell:>9.2f}" for cell in row)
-                lines.append(f"{count} x {size} bytes".ljust(24) + f"{what:<6}{cells}")
-            shutil.rmtree(source)
-            shutil.rmtree(folder / f"{name}-work")
-    return lines
+        if not count:
+            continue
+        source, work = folder / name, folder / f"{name}-work"
+        tell(f"making {count} objects of {size} bytes")
+        paths = _make(source, count, size)
+        puts, gets = [], []
+        for way in _ways(work, source, paths):
+            work.mkdir()
+            tell(f"{way.name}: put")
+            puts.append(_seconds(way.put))
+            tell(f"{way.name}: get")
+            gets.append(_seconds(way.get))
+            shutil.rmtree(work)
+        shutil.rmtree(source)
+        for what, row in (("put", puts), ("get", gets)):
+            cells = "".join(f"{cell:>9.2f}" for cell in row)
+            yield f"{count} x {size} bytes".ljust(24) + f"{what:<6}{cells}"
 
 
 def _make(source: Path, count: int, size: int) -> list[Path]:
@@ -70,27 +107,20 @@ def _make(source: Path, count: int, size: int) -> list[Path]:
         with paths[-1].open("wb") as stream:
             for start in range(0, size, _PIECE):
                 stream.write(os.urandom(min(_PIECE, size - start)))
+    os.sync()
     return paths
 
 
-def _measure_one(work: Path, source: Path, paths: list[Path]) -> dict[str, tuple[float, float, float]]:
-    """Put and get the same files in each way; all of it is on the disk when the clock stops."""
-    work.mkdir()
+def _ways(work: Path, source: Path, paths: list[Path]) -> list[Way]:
+    """Give the ways, in the order of the table; each works in a folder that is empty when it begins."""
     digests: list[Digest] = []
-    names = "".join(f"{path}\n" for path in paths).encode()
-    git = [
-        "git",
-        "-c",
-        "core.compression=0",
-        "-c",
-        "core.bigFileThreshold=1m",
-        "--git-dir",
-        str(work / "git"),
-    ]
-    subprocess.run([*git, "init", "-q", "--bare", str(work / "git")], check=True)
     hashes: list[bytes] = []
+    settings = ["-c", "core.compression=0", "-c", "core.bigFileThreshold=1m"]
+    git = ["git", *settings, "--git-dir", str(work / "git")]
+    names = "".join(f"{path}\n" for path in paths).encode()
 
     def put_git() -> None:
+        subprocess.run([*git, "init", "-q", "--bare", str(work / "git")], check=True)
         command = [*git, "hash-object", "-w", "--no-filters", "--stdin-paths"]
         hashes.append(subprocess.run(command, input=names, stdout=subprocess.PIPE, check=True).stdout)
 
@@ -98,17 +128,15 @@ def _measure_one(work: Path, source: Path, paths: list[Path]) -> dict[str, tuple
         command = [*git, "cat-file", "--batch"]
         subprocess.run(command, input=hashes[0], stdout=subprocess.DEVNULL, check=True)
 
-    put = (
-        _seconds(lambda: digests.extend(_put(work / "store", paths))),
-        _seconds(put_git),
-        _seconds(lambda: shutil.copytree(source, work / "copy")),
-    )
-    get = (
-        _seconds(lambda: _get(work / "store", digests)),
-        _seconds(get_git),
-        _seconds(lambda: _read(work / "copy")),
-    )
-    return {"put": put, "get": get}
+    return [
+        Way(
+            "store",
+            lambda: digests.extend(_put(work / "store", paths)),
+            lambda: _get(work / "store", digests),
+        ),
+        Way("git", put_git, get_git),
+        Way("cp", lambda: shutil.copytree(source, work / "copy"), lambda: _read(work / "copy")),
+    ]
 
 
 def _put(folder: Path, paths: list[Path]) -> list[Digest]:
@@ -135,6 +163,7 @@ def _read(folder: Path) -> None:
 
 
 def _seconds(work: Callable[[], object]) -> float:
+    """Give the seconds of some work; all of it is on the disk when the clock stops."""
     started = time.monotonic()
     work()
     os.sync()
