@@ -3,7 +3,8 @@
     python -m tools.measure_million FOLDER [--files N] [--parts index,start,proof,memory,entry]
 
 FOLDER takes three domains, which are made when they are not there and stay: `small` (1,000 files), `deep` (a
-hundred files in each directory) and `flat` (all files in one). What catfs remembers of them is made anew.
+hundred files in each directory) and `flat` (all files in one). What catfs remembers of them is made anew
+unless `--keep` is said.
 With a million files it needs about ten minutes on a quiet machine of two processors, and 16 GB of disk.
 """
 
@@ -123,23 +124,25 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the domains are, or are made")
     parser.add_argument("--files", type=int, default=1_000_000, help="files of the large domains")
     parser.add_argument("--parts", default=",".join(_PARTS), help="which parts, separated by commas")
+    parser.add_argument("--keep", action="store_true", help="go on with what catfs remembers from before")
     arguments = parser.parse_args()
     parts = arguments.parts.split(",")
     if arguments.files < _SMALL_FILES or not set(parts) <= set(_PARTS):
         parser.error(f"expected at least {_SMALL_FILES} files, and parts among {', '.join(_PARTS)}")
     started = time.monotonic()
-    domains = prepared(arguments.folder.resolve(), arguments.files)
+    domains = prepared(arguments.folder.resolve(), arguments.files, keep=arguments.keep)
     for part in parts:
         for line in _PARTS[part](domains):
             print(f"{time.monotonic() - started:5.0f} s  {line}", flush=True)
 
 
-def prepared(folder: Path, files: int) -> dict[str, Domain]:
-    """Give the domains; those that are not there are made, and what catfs remembers of them is removed.
+def prepared(folder: Path, files: int, *, keep: bool) -> dict[str, Domain]:
+    """Give the domains; those that are not there are made.
 
     Args:
         folder: Where they are.
         files: Files of the large ones.
+        keep: Whether what catfs remembers of them stays; else it is removed.
     """
     domains = {}
     for name, count in (("small", _SMALL_FILES), ("deep", files), ("flat", files)):
@@ -150,8 +153,9 @@ def prepared(folder: Path, files: int) -> dict[str, Domain]:
             time.sleep(_SETTLED_SECONDS)
         elif not domain.file(count - 1).exists():
             raise SystemExit(f"{domain.path} is not a domain of {count} files; name another folder")
-        shutil.rmtree(domain.workspace, ignore_errors=True)
-        (domain.workspace / ".catfs").mkdir(parents=True)
+        if not keep:
+            shutil.rmtree(domain.workspace, ignore_errors=True)
+        (domain.workspace / ".catfs").mkdir(parents=True, exist_ok=True)
         domains[name] = domain
     return domains
 
