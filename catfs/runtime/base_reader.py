@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from select import poll
 from types import FrameType
 
+from catfs.digest import Digest
 from catfs.errors import CatfsError, ExitStatus, FormatError, MachineError
 from catfs.linux import set_parent_death_signal
 from catfs.merkle import MissingNodeError, RememberedNodes
@@ -45,11 +46,21 @@ _GIVING_UP = signal.SIGUSR1
 """Tells the helper that nobody waits for it any more; it takes away what it has not finished."""
 
 _GIVING_UP_MS = 50
-"""How long the end of a session waits for that, in milliseconds. In the middle of a very large directory the
-helper does not hear of it; then it is killed, and what it leaves in the store goes when that is cleaned."""
+"""How long the end of a session waits for that, in milliseconds. A helper that has kept nodes already may not
+hear of it in the middle of a very large directory; then it is killed, and what it leaves in the store goes
+when that is cleaned."""
 
 SMALL_DOMAIN_FILES: int = 10_000
 """Most files of domains whose full base is always waited for: looking at so many takes 0.1 s."""
+
+
+class _TidyNodes(BatchNodes):
+    """The nodes that the helper keeps. Until the first, giving up ends it at once, whatever it is doing."""
+
+    def put(self, node: bytes) -> Digest:
+        """Keep a node, given with its tag byte; from now on the helper has something to take away."""
+        signal.signal(_GIVING_UP, _give_up)
+        return super().put(node)
 
 
 class BaseReader:
@@ -79,7 +90,7 @@ class BaseReader:
         try:
             set_parent_death_signal(signal.SIGKILL)
             leave_stopping_to_the_parent()
-            signal.signal(_GIVING_UP, _give_up)
+            signal.signal(_GIVING_UP, signal.SIG_DFL)
             os.nice(_NICENESS)
             if os.getppid() == parent:
                 self._read_all()
@@ -256,7 +267,7 @@ class BaseReader:
         with store.batch() as batch:
             return capture(
                 places.roots[index],
-                BatchNodes(batch),
+                _TidyNodes(batch),
                 places.hidden,
                 self._note,
                 index=places.indexes[index],

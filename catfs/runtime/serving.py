@@ -65,7 +65,7 @@ async def serving(
         transport: Serves it.
         child: Has mounted, or is about to.
         forward: Given the signals by which this process is asked to end; from the second on, SIGKILL.
-        tick: Called about ten times a second; what it raises ends the command.
+        tick: Called when the command begins, then about ten times a second; what it raises ends the command.
 
     Raises:
         MachineError: when the child could not mount.
@@ -119,5 +119,5 @@ async def wait_for(pid: int) -> int:
 
 async def _call_often(tick: Callable[[], None]) -> None:
     while True:
-        await trio.sleep(0.1)
         tick()
+        await trio.sleep(0.1)

@@ -1,5 +1,6 @@
 """Reading the base of a session, and knowing it from the last time."""
 
+import hashlib
 import os
 import select
 import signal
@@ -261,6 +262,28 @@ def test_a_helper_that_is_stopped_leaves_nothing_behind(
         assert list((place.root / "store" / "tmp").iterdir())
         reader.stop()
         assert not list((place.root / "store" / "tmp").iterdir())
+
+
+def test_a_helper_that_has_kept_nothing_ends_in_the_middle_of_a_large_directory(
+    place: _Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that cannot run a handler, because it sorts a million names, is not waited for."""
+    begun = place.root / "begun"
+
+    def busy(*arguments: object, **options: object) -> None:
+        del arguments, options
+        begun.touch()
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # many minutes without a look at signals
+
+    monkeypatch.setattr(base_reader, "capture", busy)
+    with place.places() as places:
+        reader = BaseReader(places)
+        while not begun.exists():
+            os.sched_yield()
+        reader.give_up()
+        ended, _, _ = select.select([reader.descriptor], [], [], 20)
+        reader.stop()
+    assert ended
 
 
 def test_a_helper_that_is_given_up_does_not_end_the_session(large: _Place) -> None:
