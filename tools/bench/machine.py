@@ -117,15 +117,18 @@ def _disk_of(directory: Path) -> str:
     return "unknown"
 
 
-def forget_entries() -> None:
-    """Write everything back, then let the kernel forget names and attributes; file content stays.
+def forget_entries(*, contents: bool = False) -> None:
+    """Write everything back, then let the kernel forget names and attributes.
+
+    Args:
+        contents: Whether it forgets what files hold too.
 
     Raises:
         MachineError: without the right to do so.
     """
     os.sync()
     try:
-        Path("/proc/sys/vm/drop_caches").write_text("2", "ascii")
+        Path("/proc/sys/vm/drop_caches").write_text("3" if contents else "2", "ascii")
     except OSError as error:
         raise MachineError(
             f"cannot drop the kernel's caches: {error.strerror}", hint="run as root"

@@ -14,7 +14,7 @@ from typing import Final
 from catfs.ledger import RunReader, list_runs
 from catfs.runtime.transports import TRANSPORTS
 from tools.bench.inside import Step
-from tools.bench.machine import catfs_command, peak_bytes, processor_seconds
+from tools.bench.machine import catfs_command, forget_entries, peak_bytes, processor_seconds
 from tools.bench.material import (
     DOMAIN_FILE_BYTES,
     Scale,
@@ -100,6 +100,7 @@ def _proof_rows(scale: Scale) -> list[Row]:
         row("proof-huge", _HUGE, (same, Promise(0.001, peer=TWO_SNAPSHOTS)), extra=True),
         _verdict_row("proof-verdict", scale.domain_large, 0),
         _verdict_row("proof-verdict-sources", scale.domain_large, _SOURCE_BYTES),
+        _verdict_row("proof-verdict-cold", scale.domain_large, _SOURCE_BYTES, cold=True),
         Row(
             "run-large",
             f"a whole run that touches {_TOUCHED} of {scale.domain_large} files, on a domain seen before",
@@ -111,24 +112,26 @@ def _proof_rows(scale: Scale) -> list[Row]:
     ]
 
 
-def _verdict_row(name: str, files: int, size: int) -> Row:
+def _verdict_row(name: str, files: int, size: int, *, cold: bool = False) -> Row:
     """Give the row on the time between the end of a command and the judgement.
 
     Args:
         name: Its name.
         files: Files of its domain.
         size: Average size of a file in bytes; 0 for that of the other rows, with which it shares its domain.
+        cold: Whether nothing of the domain is in memory when the run, or the first snapshot, begins.
     """
+    sizes, start = f" of {size >> 10} KiB" if size else "", ", none in memory at the start," if cold else ""
     return Row(
         name,
-        f"{_TOUCHED} of {files} files{f' of {size >> 10} KiB' if size else ''} were touched: catfs from the "
+        f"{_TOUCHED} of {files} files{sizes}{start} were touched: catfs from the "
         "end of the command to the verdict, others both snapshots and their comparison",
         _two_domains(files, size),
-        _verdict,
+        functools.partial(_verdict, cold=cold),
         _PROOF_PEERS,
         (Promise(0.001, peer=TWO_SNAPSHOTS), Promise(0.001, peer=NONO)),
         extra=bool(size),
-        material=_material(files) if not size else "",
+        material=f"{_material(files)}-{size}" if size else _material(files),
     )
 
 
@@ -313,7 +316,11 @@ def _proof(peer: str, place: Place, *, whole: bool) -> Sample:
     return Sample(time.monotonic() - started if whole else seconds)
 
 
-def _verdict(peer: str, place: Place) -> Sample:
+def _verdict(peer: str, place: Place, *, cold: bool) -> Sample:
+    if peer in CATFS:
+        _read_before(peer, place)
+    if cold:
+        forget_entries(contents=True)
     if peer not in CATFS:
         return _proof(peer, place, whole=False)
     done = _touch_after_reading(peer, place)
@@ -324,9 +331,14 @@ def _verdict(peer: str, place: Place) -> Sample:
 
 def _touch_after_reading(peer: str, place: Place) -> CatfsRun:
     """Touch some files in a run on a domain that catfs has read before."""
+    _read_before(peer, place)
+    return _touch_in_catfs(peer, place.lower, place.kept, _TOUCHED)
+
+
+def _read_before(peer: str, place: Place) -> None:
+    """Let catfs read the domain once."""
     if not (place.kept / "stdout").exists():
         _run_in_domain(peer, place.lower, place.kept, "--", "true")
-    return _touch_in_catfs(peer, place.lower, place.kept, _TOUCHED)
 
 
 def _prove_with_catfs(peer: str, place: Place, *, whole: bool) -> Sample:
