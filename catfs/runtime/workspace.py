@@ -82,6 +82,8 @@ class Workspace:
             UsageError: when somebody else has one in that very folder, or its name is taken by a file.
         """
         found = cls.find(start)
+        if found is None and os.path.lexists(cls(start).folder):
+            found = cls.find(start)  # another run may have made it in between
         workspace = found or cls(start)
         before = os.stat(start)
         if found is None and os.path.lexists(workspace.folder):

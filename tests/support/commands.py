@@ -281,7 +281,10 @@ class Started:
             ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT_SECONDS)
             assert ready, f"no line within {TIMEOUT_SECONDS} seconds, only {bytes(line)!r}"
             block = os.read(self.process.stdout.fileno(), 1)
-            assert block, f"the output ended after {bytes(line)!r}"
+            if not block:
+                assert self.process.stderr is not None
+                said = self.process.stderr.read()
+                raise AssertionError(f"the output ended after {bytes(line)!r}; it said {said!r}")
             line += block
         return bytes(line[:-1])
 

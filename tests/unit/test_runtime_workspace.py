@@ -59,3 +59,21 @@ def test_a_file_where_the_workspace_should_be_is_named(tmp_path: Path) -> None:
     (tmp_path / ".catfs").touch()
     with pytest.raises(UsageError, match=r"expected the directory of a workspace at .*, got something else"):
         Workspace.find_or_create(tmp_path)
+
+
+def test_a_workspace_that_another_run_makes_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs that start at once in a new folder share one workspace; it is not somebody else's."""
+    find, searches = Workspace.find, 0
+
+    def late(start: Path) -> Workspace | None:
+        nonlocal searches
+        searches += 1
+        found = find(start)
+        if searches == 1:
+            Workspace.find_or_create(start)
+        return found
+
+    monkeypatch.setattr(Workspace, "find", late)
+    assert Workspace.find_or_create(tmp_path).folder == tmp_path / ".catfs"
