@@ -4,12 +4,11 @@ Only names that one of the two views touched are looked at, so the cost follows 
 and before, and not the domain. Content is hashed only where the ranges of a file differ.
 """
 
-import hashlib
 import stat
 from collections.abc import Callable, Iterable, Iterator
 
 from catfs.digest import Digest
-from catfs.limits import HASH_CHUNK_BYTES
+from catfs.overlay.fold import hash_content
 from catfs.overlay.nodes import Directory, File, Node, Origin, Symlink
 from catfs.overlay.view import View
 from catfs.records import Change, Entry, Kind
@@ -110,10 +109,7 @@ class _Walk:
             known = self._known(node.origin)
             if known is not None:
                 return known
-        hasher = hashlib.sha256()
-        for offset in range(0, node.size, HASH_CHUNK_BYTES):
-            hasher.update(view.read_content(node, offset, HASH_CHUNK_BYTES))
-        return Digest(hasher.digest())
+        return hash_content(view, node)
 
 
 def _same_origin(old: Node, new: Node) -> bool:

@@ -38,11 +38,16 @@ class ContentDigests:
         lower = (origin.lower_stat.dev, origin.lower_stat.ino) if origin else None
         key = (lower, node.rewrites, node.extents.key())
         if key not in self._known:
-            self._known[key] = None if _equals_lower(view, node, node.extents) else _hash(view, node)
+            self._known[key] = None if _equals_lower(view, node, node.extents) else hash_content(view, node)
         return self._known[key]
 
 
-def _hash(view: View, node: File) -> Digest:
+def hash_content(view: View, node: File) -> Digest:
+    """Give the digest of a file of a view; of a hole only the length counts, and it is not read.
+
+    Raises:
+        OSError, EOFError: when its content cannot be read.
+    """
     hasher = Hasher()
     for start, end, is_hole in view.runs(node):
         if is_hole:

@@ -52,7 +52,11 @@ def replay(records: Iterable[Record], view: View, nodes: dict[int, Node] | None 
     player = _Player(view, {} if nodes is None else nodes)
     gives_back, view.gives_back = view.gives_back, False  # whoever wrote the log has seen to that
     for record in records:
-        if isinstance(record, ProcessRecord) or record.op in {"read", "content", "sync"}:
+        if isinstance(record, ProcessRecord):
+            continue
+        if record.domain >= len(view.roots):
+            raise ReplayError(record, f"expected one of {len(view.roots)} domains, got {record.domain}")
+        if record.op in {"read", "content", "sync"}:
             continue
         if record.op == "base":
             bases.append(record)
@@ -94,8 +98,6 @@ class _Player:
             FormatError: when it lacks a field.
             OSError: when the view refuses it.
         """
-        if record.domain >= len(self._view.roots):
-            raise ReplayError(record, f"expected one of {len(self._view.roots)} domains, got {record.domain}")
         if record.numbers.get("mode", 0) > _MODE_MAX:
             raise ReplayError(record, f"expected a mode of 16 bits, got {record.numbers['mode']:#o}")
         getattr(self, f"_{record.op}")(record)

@@ -300,7 +300,7 @@ def _record(
     for step in recording.steps:
         writer.write_record(step_file(step.index, "json"), step)
     log = writer.add_log(session.log_path)
-    keeper.write(run_id, writer)
+    keeper.write(run_id, writer, states)
     writer.write_record(RUN_INFO_FILE, _run_info(job, session, recording))
     writer.write_record(STATUS_FILE, status_record(run_id, evidence, verdict, recording.phases.phases))
     recording.phases.decide(RunPhase.RECORD, f"recorded {counted(len(writer.files) + 1, 'file')}")

@@ -18,7 +18,7 @@ from catfs.records import (
     KeptOriginal,
     Kind,
 )
-from catfs.runtime.session import Session
+from catfs.runtime.session import DomainState, Session
 
 _FULL_HINT = "make room in the workspace, or run without --history"
 
@@ -57,12 +57,13 @@ class HistoryKeeper:
                 what = f"the history cannot be kept: {error.strerror or error}; nothing was committed"
                 raise MachineError(what, hint=_FULL_HINT) from error
 
-    def write(self, run_id: str, writer: RunWriter) -> None:
+    def write(self, run_id: str, writer: RunWriter, states: Sequence[DomainState]) -> None:
         """Write the record of the history and its data into the folder of a run.
 
         Args:
             run_id: The run.
             writer: Its folder.
+            states: What was judged.
 
         Raises:
             OSError: when the disk refuses.
@@ -72,18 +73,17 @@ class HistoryKeeper:
             return
         # The folder of a run's session goes at once, that of a mounted one may be written on.
         size, digest = writer.add_history(session.folder / "data", linked=not session.view.durable)
-        bases = session.bases()
         domains = tuple(
             DomainHistory(
-                path=os.fsencode(declaration.path),
+                path=os.fsencode(state.declaration.path),
                 hard_links=tuple(
                     HardLinkGroup(tuple(sorted(paths)))
-                    for paths in sorted(bases[index].hard_links.values())
+                    for paths in sorted(state.hard_links.values())
                     if len(paths) > 1
                 ),
                 originals=tuple(self._originals.get(index, ())),
             )
-            for index, declaration in enumerate(session.declarations)
+            for index, state in enumerate(states)
         )
         writer.write_record(HISTORY_FILE, History(run_id, size, digest, domains))
 

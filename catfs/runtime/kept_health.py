@@ -5,6 +5,7 @@ object is read. A node of a domain that is damaged or gone is made again by the 
 domain; what else was in it is lost, and named.
 """
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ def examine_indexes(workspace: Workspace) -> Iterator[Finding]:
     for path in sorted(workspace.indexes.glob("*.index")):
         problem = _index_problem(path)
         if problem is not None:
-            name = printable(path.name.encode())
+            name = printable(os.fsencode(path.name))
             sentence = f"the index {name} is damaged: {problem}; sessions read its domain anew"
             yield Finding(Trouble.DAMAGED_INDEX, name, sentence, "", partial(_remove_index, path))
 

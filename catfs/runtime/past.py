@@ -238,7 +238,8 @@ def _hidden(facts: SessionFacts) -> list[tuple[int, int]]:
     for folder in (facts.folder.parent.parent, *(domain / FOLDER for domain in facts.domains)):
         with suppress(OSError):
             status = folder.lstat()
-            hidden.append((status.st_dev, status.st_ino))
+            if stat.S_ISDIR(status.st_mode):
+                hidden.append((status.st_dev, status.st_ino))
     return hidden
 
 

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import trio
@@ -100,7 +101,8 @@ class Probe:
         streams = [
             Stream(reading, None, folder / name) for (reading, _), name in zip(pipes, _STREAMS, strict=True)
         ]
-        ended = trio.run(execute, view, self.transport, child, streams, _nobody_waits)
+        with closing(child):
+            ended = trio.run(execute, view, self.transport, child, streams, _nobody_waits)
         if self.wall.has_failed(ended.status, (folder / "wall.json").read_bytes()):
             raise MachineError(
                 "the wall around the test could not be built", hint="--confine off runs without"

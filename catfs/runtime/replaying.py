@@ -4,7 +4,6 @@ Neither the domain nor the session is needed. What a changed file held in the en
 bytes of the run's history where it keeps one; else it is what the `content` records of the log state.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -15,7 +14,7 @@ from typing import Final
 from catfs.digest import EMPTY_DIGEST, Digest
 from catfs.errors import FormatError, printable
 from catfs.ledger import RunReader
-from catfs.limits import FILE_BYTES_MAX, HASH_CHUNK_BYTES
+from catfs.limits import FILE_BYTES_MAX
 from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff
 from catfs.overlay import (
     ContentDigests,
@@ -28,6 +27,7 @@ from catfs.overlay import (
     fold,
     replay,
 )
+from catfs.overlay.fold import hash_content
 from catfs.overlay.nodes import Directory, File, Node
 from catfs.records import Change, KeptOriginal, listed_change
 from catfs.records.write_record import Record, WriteRecord
@@ -198,6 +198,9 @@ class _Folding:
                     f"record {record.seq} states content of {printable(record.path)}, which is no file there"
                 )
                 return Divergence(problem, record, self._trees[record.domain].path)
+            if not isinstance(self._nodes.get(record.ino, node), File):
+                problem = f"record {record.seq} states content of inode {record.ino}, which is no file"
+                return Divergence(problem, record, self._trees[record.domain].path)
             stated = Digest.from_hex(record.text("digest").decode("ascii", "replace"))
             self.digests.state(self._join_name(record, node), stated)
         return None
@@ -247,13 +250,17 @@ class _Digests(ContentDigests):
         self._stated: dict[Node, Digest] = {}
         self.known: dict[Node, Digest] = {}
         """What was recomputed."""
-        self.stated = 0
-        """Number of files for which the log was believed."""
+        self._believed: set[Node] = set()
 
     @property
     def recomputed(self) -> int:
         """Number of files that were recomputed."""
         return len(self.known)
+
+    @property
+    def stated(self) -> int:
+        """Number of files for which the log was believed."""
+        return len(self._believed)
 
     def state(self, node: Node, digest: Digest) -> None:
         """Note what the log states."""
@@ -264,17 +271,10 @@ class _Digests(ContentDigests):
         if self._reads:
             with suppress(OSError, EOFError):  # the original is not what it was: the log is believed
                 if node not in self.known:
-                    self.known[node] = _hash(view, node)
+                    self.known[node] = hash_content(view, node)
                 return self.known[node]
-        self.stated += 1
+        self._believed.add(node)
         return self._stated.get(node, EMPTY_DIGEST if node.origin is None else None)
-
-
-def _hash(view: View, node: File) -> Digest:
-    hasher = hashlib.sha256()
-    for offset in range(0, node.size, HASH_CHUNK_BYTES):
-        hasher.update(view.read_content(node, offset, HASH_CHUNK_BYTES))
-    return Digest(hasher.digest())
 
 
 def _places(originals: Iterable[KeptOriginal]) -> dict[Digest, tuple[int, int]]:

@@ -46,7 +46,7 @@ class SealedLog:
         with self.source.path.open("rb") as file:
             undone = Undone.of_lines(self._lines(file))
         runs = undone.ranges(LOG_RECORDS_MAX)
-        return all_count if len(runs) == 1 else counts_in(runs)
+        return all_count if runs == [range(LOG_RECORDS_MAX)] else counts_in(runs)
 
     def _lines(self, file: BinaryIO) -> Iterator[bytes]:
         try:

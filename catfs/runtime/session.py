@@ -23,6 +23,7 @@ from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff, index_name
 from catfs.overlay import (
     ContentDigests,
     DataFile,
+    HardLinks,
     NoTrace,
     Processes,
     ReplayClock,
@@ -86,6 +87,7 @@ class DomainState:
         conflicts: Lower files that changed underneath.
         checked: Number of lower files that were checked for that.
         fresh: Hold the nodes of the trees that the store of the workspace does not keep yet.
+        hard_links: The paths of each file of the lower with several names.
     """
 
     declaration: DomainDeclaration
@@ -97,6 +99,7 @@ class DomainState:
     conflicts: tuple[BaseConflict, ...]
     checked: int
     fresh: tuple[MemoryNodes, ...]
+    hard_links: HardLinks
 
 
 class Session:
@@ -347,6 +350,7 @@ class Session:
             conflicts=conflicts,
             checked=checked,
             fresh=(fresh, base.fresh),
+            hard_links=base.hard_links,
         )
 
     def _replayed(self, data: DataFile, *, durable: bool = False) -> View:

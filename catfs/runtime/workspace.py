@@ -81,12 +81,12 @@ class Workspace:
             MachineError: when it cannot be made.
             UsageError: when somebody else has one in that very folder, or its name is taken by a file.
         """
+        # Looked at first: what another run makes in between is found, and not taken for somebody else's.
+        taken = os.path.lexists(cls(start).folder)
         found = cls.find(start)
-        if found is None and os.path.lexists(cls(start).folder):
-            found = cls.find(start)  # another run may have made it in between
         workspace = found or cls(start)
         before = os.stat(start)
-        if found is None and os.path.lexists(workspace.folder):
+        if found is None and taken:
             if not workspace.folder.is_dir():
                 raise UsageError(
                     f"expected the directory of a workspace at {workspace.folder}, got something else",

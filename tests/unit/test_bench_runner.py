@@ -179,3 +179,24 @@ def test_rows_of_one_material_are_prepared_once(tmp_path: Path) -> None:
     assert all(cell.values == [1.0] for outcome in outcomes for cell in outcome.cells.values())
     assert [text.partition(":")[0] for text in told if " took " in text] == ["a1", "a2", "b1", "own"]
     assert not any(tmp_path.iterdir())
+
+
+def test_half_a_material_is_not_measured_by_the_next_row(tmp_path: Path) -> None:
+    """A preparation that fails leaves nothing; the next row of the material makes it anew."""
+    begun: list[Path] = []
+
+    def prepare(lower: Path, assets: Path) -> None:
+        begun.append(assets)
+        (lower / "file").touch()
+        if len(begun) == 1:
+            raise OSError("the disk is full")
+        (lower / "second").touch()
+
+    def measure(peer: str, place: Place) -> Sample:
+        assert peer
+        return Sample(float(len(list(place.lower.iterdir()))))
+
+    rows = [Row(name, "", prepare, measure, material="both") for name in ("first", "second")]
+    first, second = run_rows(rows, _plan(tmp_path, 1), _say_nothing)
+    assert {cell.problem for cell in first.cells.values()} == {"preparing failed: the disk is full"}
+    assert all(cell.values == [2.0] for cell in second.cells.values())

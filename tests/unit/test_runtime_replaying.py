@@ -1,5 +1,6 @@
 """A finished run is followed from base and log alone, and where it leads elsewhere that is named."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -130,6 +131,29 @@ def test_content_of_what_is_no_file_is_found(run: RunReader, tmp_path: Path) -> 
     found = replay_run(changed_copy(run, tmp_path, change)).divergence
     assert found is not None
     assert "states content of moved, which is no file there" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"ino": None}, "states content of inode .*, which is no file"),
+        ({"domain": 9}, "one of 1 domains, got 9"),
+    ],
+)
+def test_content_stated_of_the_wrong_inode_or_domain_is_found(
+    run: RunReader, tmp_path: Path, changed: Fields, said: str
+) -> None:
+    """A directory is no further name of a file, and a domain that the run has not is none."""
+
+    def change(records: list[Fields]) -> list[Fields]:
+        place = at(records, "content", "moved/b")
+        directory = records[at(records, "rename", "sub")]["ino"] if "ino" in changed else None
+        wrong = {**records[place], **changed, **({"ino": directory} if directory else {})}
+        return [*records[:place], wrong, *records[place + 1 :]]
+
+    found = replay_run(changed_copy(run, tmp_path, change)).divergence
+    assert found is not None
+    assert re.search(said, found.problem)
 
 
 @pytest.mark.parametrize(

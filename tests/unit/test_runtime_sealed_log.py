@@ -84,6 +84,15 @@ def test_the_log_of_a_killed_session_ends_where_it_was_cut_off(tmp_path: Path) -
         list(_log(tmp_path, b"{}\n", sealed=False, live=True))
 
 
+def test_an_undo_of_everything_leaves_no_record_that_counts_but_those_behind_it(tmp_path: Path) -> None:
+    """`undo 0..` takes back what came before it, and itself."""
+    undo = {"seq": 3, "t": 9, "op": "undo", "domain": 0, "ino": 0, "path": "", "pid": 0, "first": 0}
+    log = _log(
+        tmp_path, b"".join(LINES) + json.dumps(undo, separators=(",", ":")).encode() + b"\n", sealed=False
+    )
+    assert [log.counts()(seq) for seq in range(5)] == [False, False, False, False, True]
+
+
 @given(st.data())
 def test_no_changed_byte_goes_unnoticed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -306,33 +306,40 @@ def _check_program(root: Path) -> None:
 
 
 def _proof(peer: str, place: Place, *, whole: bool) -> Sample:
-    if peer in CATFS:
-        return _prove_with_catfs(peer, place, whole=whole)
-    domain = place.assets / "domain"
+    names = _names_to_touch(peer, place)
+    if peer not in CATFS:
+        return _snapshots(peer, place, names, whole=whole)
+    _read_before(peer, place)
+    done = _touch_in_catfs(peer, place.lower, place.kept, names)
+    return Sample(
+        done.seconds if whole else done.ended - float(done.output), done.server_cpu, done.peak_bytes
+    )
+
+
+def _names_to_touch(peer: str, place: Place) -> list[str]:
+    """Give the files that a sample touches; it walks through the domain, and so is no part of a sample."""
+    return spread_files(place.lower if peer in CATFS else place.assets / "domain", _TOUCHED)
+
+
+def _snapshots(peer: str, place: Place, names: Sequence[str], *, whole: bool) -> Sample:
     method = two_snapshots if peer == TWO_SNAPSHOTS else nono_snapshots
     started = time.monotonic()
-    touch = functools.partial(touch_files, spread_files(domain, _TOUCHED))
-    seconds = method(domain, place.scratch, touch)
+    seconds = method(place.assets / "domain", place.scratch, functools.partial(touch_files, names))
     return Sample(time.monotonic() - started if whole else seconds)
 
 
 def _verdict(peer: str, place: Place, *, cold: bool) -> Sample:
+    names = _names_to_touch(peer, place)
     if peer in CATFS:
         _read_before(peer, place)
     if cold:
         forget_entries(contents=True)
     if peer not in CATFS:
-        return _proof(peer, place, whole=False)
-    done = _touch_after_reading(peer, place)
+        return _snapshots(peer, place, names, whole=False)
+    done = _touch_in_catfs(peer, place.lower, place.kept, names)
     run = list_runs(place.kept / ".catfs/runs")[-1]
     [phase] = [phase for phase in RunReader(run.path).status().phases if phase.name == "fold"]
     return Sample((phase.ended - phase.started) / 1e9, done.server_cpu, done.peak_bytes)
-
-
-def _touch_after_reading(peer: str, place: Place) -> CatfsRun:
-    """Touch some files in a run on a domain that catfs has read before."""
-    _read_before(peer, place)
-    return _touch_in_catfs(peer, place.lower, place.kept, _TOUCHED)
 
 
 def _read_before(peer: str, place: Place) -> None:
@@ -341,14 +348,7 @@ def _read_before(peer: str, place: Place) -> None:
         _run_in_domain(peer, place.lower, place.kept, "--", "true")
 
 
-def _prove_with_catfs(peer: str, place: Place, *, whole: bool) -> Sample:
-    done = _touch_after_reading(peer, place)
-    after = done.ended - float(done.output)
-    return Sample(done.seconds if whole else after, done.server_cpu, done.peak_bytes)
-
-
-def _touch_in_catfs(peer: str, domain: Path, workspace: Path, count: int) -> CatfsRun:
-    names = spread_files(domain, count)
+def _touch_in_catfs(peer: str, domain: Path, workspace: Path, names: Sequence[str]) -> CatfsRun:
     return _run_in_domain(
         peer, domain, workspace, "--", sys.executable, "-I", "-S", "-c", _TOUCH_SCRIPT, *names
     )
@@ -356,7 +356,8 @@ def _touch_in_catfs(peer: str, domain: Path, workspace: Path, count: int) -> Cat
 
 def _memory(peer: str, place: Place) -> Sample:
     if peer in CATFS:
-        done = _touch_in_catfs(peer, place.lower, place.scratch, _TOUCHED_MANY)
+        names = spread_files(place.lower, _TOUCHED_MANY)
+        done = _touch_in_catfs(peer, place.lower, place.scratch, names)
         return Sample(float(done.peak_bytes), done.server_cpu, done.peak_bytes)
     names = [os.path.relpath(name, place.lower) for name in spread_files(place.lower, _TOUCHED_MANY)]
     with open_peer(peer, place) as opened:

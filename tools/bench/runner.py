@@ -78,9 +78,11 @@ def run_row(row: Row, plan: Plan, tell: Callable[[str], None], *, keep: bool = F
                     tell(f"{row.name}: round {turn + 1} of {plan.rounds}, {peer}")
                     _add_sample(cells[peer], row, peer, folder, plan.limit_seconds)
     except UnavailableError as error:
+        keep = False  # half a material is none
         for cell in cells.values():
             cell.unavailable = str(error)
     except _EXPECTED as error:
+        keep = False
         for cell in cells.values():
             cell.problem = f"preparing failed: {error}"
     finally:
