@@ -147,7 +147,7 @@ def digest_descriptor(descriptor: int) -> Digest:
 
 def _feed(hasher: Hasher, descriptor: int, position: int, end: int) -> int:
     """Hash a range of a file, and give where it ended: at the end of the file at the latest."""
-    buffer = memoryview(bytearray(HASH_CHUNK_BYTES))
+    buffer = memoryview(bytearray(min(HASH_CHUNK_BYTES, end - position)))
     while position < end:
         count = os.preadv(descriptor, [buffer[: end - position]], position)
         if not count:

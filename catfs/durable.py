@@ -95,7 +95,8 @@ def publish_made(folder: Path, name: bytes) -> Iterator[Path]:
 
     Raises:
         FileExistsError: when a folder was made and the name is taken; what has it is untouched.
-        OSError: when another step fails. Whatever fails, here or at the caller, nothing that was made stays.
+        OSError: when another step fails. Nothing that was made stays then, unless it was the last one, the
+            fsync of the folder: then it has its name, and may have lost it after a power cut.
         UsageError: when `name` is not one file name.
     """
     check_name(name)

@@ -19,6 +19,8 @@ from catfs.forensics import (
     blame_file,
     find_file,
 )
+from catfs.forensics.counting import counts_in
+from catfs.merkle.log_tree import LOG_RECORDS_MAX
 from catfs.records import format_time
 from catfs.records.fields import put_bytes, put_bytes_list
 from catfs.records.write_record import ProcessRecord, Record
@@ -84,9 +86,9 @@ def _place(path: bytes, domains: Sequence[bytes]) -> tuple[int, bytes]:
 
 def _records(source: LogSource, table: ProcessTable) -> Iterator[tuple[Record, Process | None]]:
     """Give the records that count: what was undone wrote nothing that is there."""
-    undone = undone_of(source)
+    counts = counts_in(undone_of(source).ranges(LOG_RECORDS_MAX))
     for item in read_whole_log(source, LogFilter(), table):
-        if undone.counts(item.record.seq):
+        if counts(item.record.seq):
             yield item.record, item.process
 
 

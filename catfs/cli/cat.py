@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import print_json
-from catfs.cli.words import add_json
+from catfs.cli.words import add_json, add_subject
 from catfs.errors import UsageError, printable
 from catfs.limits import HASH_CHUNK_BYTES
 from catfs.overlay import View
@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", metavar="PATH@SEQ", help="a path in the domain, and the moment")
-    parser.add_argument(
-        "subject",
-        nargs="?",
-        metavar="DOMAIN|RUN",
-        help="a mounted domain, a run id, the beginning of one, `last`",
-    )
+    add_subject(parser)
     add_json(parser)
 
 

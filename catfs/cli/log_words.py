@@ -167,7 +167,7 @@ def moment(text: str, first: int, *, end: bool) -> int:
     else:
         raise _bad_moment(text)
     digits = fraction or ""
-    start += int(digits.ljust(9, "0") or "0") if digits else 0
+    start += int(digits.ljust(9, "0"))
     return start + (10 ** (9 - len(digits)) - 1 if end else 0)
 
 

@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from catfs.cli.ending import session_of, unmount_session, workspace_of
@@ -107,5 +106,7 @@ def _mount_again(facts: SessionFacts) -> None:
     def say(mounted: Mounted) -> None:
         del mounted  # the session is the one that was there before
 
-    request = RunRequest(arguments=(), domains=facts.domains, transport=job.spec.transport, cwd=Path.cwd())
-    start_mount(replace(request, argv=("undo",)), say, on_recovery=say_recoveries)
+    request = RunRequest(
+        arguments=(), domains=facts.domains, transport=job.spec.transport, cwd=Path.cwd(), argv=("undo",)
+    )
+    start_mount(request, say, on_recovery=say_recoveries)

@@ -49,9 +49,11 @@ class UnfinishedCommitError(CommitError):
     """
 
     def __init__(self, commit_id: str, reason: str, *, in_doubt: bool = False) -> None:
-        state = "is either decided or given up, which the disk did not say" if in_doubt else "is decided"
+        state = "is decided but not finished"
+        if in_doubt:
+            state = "is either decided or given up, which the disk did not say"
         super().__init__(
-            f"commit {commit_id} {state}{'' if in_doubt else ' but not finished'}: {reason}",
+            f"commit {commit_id} {state}: {reason}",
             hint="remove what stands in the way; the next catfs command, or `catfs doctor --fix`, goes on",
         )
         self.commit_id = commit_id
@@ -98,6 +100,7 @@ def apply_commit(
         UnfinishedCommitError: when a step failed after the decision; a recovery must go on.
         CommitError: when anything else failed; nothing was changed.
         FormatError: when the identity cannot be a file name.
+        OSError: when the plan has no steps, and its record cannot be written or published.
     """
     check_commit_id(commit_id)
     assert len(sources) == len(plan.domains)

@@ -48,7 +48,6 @@ class Undone:
                 problem = f"expected to take back records up to itself, got {undo.first} as the first"
                 raise FormatError(f"record {undo.seq}", problem)
         self._undos = tuple(undos)
-        self._in_the_end = self.ranges(_ALL)
 
     @classmethod
     def of_lines(cls, lines: Iterable[bytes]) -> "Undone":
@@ -79,10 +78,6 @@ class Undone:
                 end = undo.first
         found.append(range(end))
         return [run for run in reversed(found) if run]
-
-    def counts(self, seq: int) -> bool:
-        """Say whether a record counts in the end."""
-        return any(seq in run for run in self._in_the_end)
 
     def counting(self, records: Iterable[Record], end: int | None = None) -> Iterator[Record]:
         """Give the records of a log that count at a moment; those behind it are not even read.

@@ -46,14 +46,12 @@ class Refreshed:
             the way to one; for all others it is what the index says.
         checked: Number of names whose attributes were compared.
         changed: Paths at which the domain is not what the index says, ascending; the tree says what it is.
-        indexed_ns: When the reading that made the index began, in ns since 1970.
         fresh: Holds the nodes of the tree that are not kept yet.
     """
 
     tree: Tree
     checked: int
     changed: tuple[bytes, ...]
-    indexed_ns: int
     fresh: MemoryNodes
 
 
@@ -130,7 +128,7 @@ class KnownBase:
         entry = self._index.facts.root_entry
         tree = Tree(top, entry).update(refresh.changes)
         changed = tuple(sorted(refresh.changes))
-        return Refreshed(tree, refresh.checked, changed, self._index.facts.started, fresh)
+        return Refreshed(tree, refresh.checked, changed, fresh)
 
 
 def open_known(

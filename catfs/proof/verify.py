@@ -216,8 +216,6 @@ def _tree(name: str, manifest: DomainManifest | DomainTree, root: Digest) -> Tre
     """Give the tree of a manifest, whose root must be the stated one, as far as the manifest has it."""
     try:
         tree = manifest_tree(manifest)
-    except MissingNodeError as error:
-        raise VerificationError(name, "the nodes", f"the node {error.digest.hex}", "nothing") from error
     except (FormatError, PathError) as error:
         raise VerificationError(name, "the rows", "the paths of a tree", str(error)) from error
     if tree.root != manifest.root or tree.root != root:

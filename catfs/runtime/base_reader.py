@@ -55,7 +55,10 @@ SMALL_DOMAIN_FILES: int = 10_000
 
 
 class _TidyNodes(BatchNodes):
-    """The nodes that the helper keeps. Until the first, giving up ends it at once, whatever it is doing."""
+    """The nodes that the helper keeps. Until the first, giving up ends it at once, whatever it is doing.
+
+    An index that was begun stays beside the old one then; the next writer takes it over.
+    """
 
     def put(self, node: bytes) -> Digest:
         """Keep a node, given with its tag byte; from now on the helper has something to take away."""
@@ -205,7 +208,7 @@ class BaseReader:
             hard_links=known.hard_links(),
             files=known.files,
             size=known.size,
-            note=BaseNote(BaseKind.KNOWN, fresh.indexed_ns, fresh.checked),
+            note=BaseNote(BaseKind.KNOWN, known.read, fresh.checked),
         )
 
     def _has_ended(self, milliseconds: int) -> bool:

@@ -50,7 +50,7 @@ async def execute(
         transport: Serves it.
         child: The launched command.
         streams: Its output streams.
-        tick: Called about ten times a second; what it raises ends the command.
+        tick: Called when the command begins, then about ten times a second; what it raises ends the command.
         terminal: The terminal of the command; None when it has none of its own.
 
     Raises:

@@ -100,13 +100,11 @@ class _Choice:
 
     Args:
         chosen: The filter.
-        table: The processes of the log so far.
     """
 
-    def __init__(self, chosen: LogFilter, table: ProcessTable) -> None:
+    def __init__(self, chosen: LogFilter) -> None:
         self._chosen = chosen
         self._pattern = None if chosen.glob is None else compile_glob(chosen.glob)
-        self._table = table
         self._family: set[int] = set()
         """Numbers of the processes that came from the ancestor, itself included."""
 
@@ -207,7 +205,7 @@ def choose_items(
         chosen: What is wanted.
         table: Takes their processes in; empty so far.
     """
-    choice = _Choice(chosen, table)
+    choice = _Choice(chosen)
     for line, record in lines:
         process = table.note(record)
         if isinstance(record, ProcessRecord) and process is not None:

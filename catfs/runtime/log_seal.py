@@ -1,11 +1,12 @@
 """A whole log held against what a proof states of it; the first bad record is named as far as can be told."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from catfs.errors import FormatError, counted
 from catfs.merkle import LogTree
 from catfs.records import LogSummary
 from catfs.records.log_lines import LogDamageError
+from catfs.values import dataclass
 
 
 @dataclass(slots=True)

@@ -114,7 +114,7 @@ async def execute_pipeline(
         transport: Serves it.
         child: The launched process that starts steps.
         pipeline: The steps.
-        tick: Called about ten times a second; what it raises ends the command.
+        tick: Called when the command begins, then about ten times a second; what it raises ends the command.
 
     Raises:
         MachineError: when the child could not mount or is gone, or what a step printed could not be kept.

@@ -83,7 +83,8 @@ class Work:
         Args:
             writer: Where the output of the steps is kept.
             phases: Told how each step ended.
-            tick: Called about ten times a second; what it raises ends the command.
+            tick: Called when the command begins, then about ten times a second; what it raises
+                ends the command.
 
         Raises:
             MachineError: when a command could not be started at all, or its wall not be built.

@@ -13,6 +13,7 @@ from catfs.beneath import open_directory_beneath
 from catfs.digest import Digest
 from catfs.errors import CatfsError, ExitStatus, printable
 from catfs.merkle import Tree
+from catfs.merkle.tree import join_path
 from catfs.records import Entry, Kind
 from catfs.records.entry import device_digest
 from catfs.spectral.spectrum import Device, Spectrum
@@ -85,7 +86,7 @@ class _Encoding:
             path = pending.pop()
             with self._opened(path) as folder:
                 for name, entry in tree.directory(path):
-                    below = path + b"/" + name if path else name
+                    below = join_path(path, name)
                     self.entries[below] = entry
                     if entry.kind is Kind.DIRECTORY:
                         pending.append(below)

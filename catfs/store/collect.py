@@ -89,7 +89,6 @@ class _Cleaning:
         temporaries = len(_temporaries(self._store.root))
         if not self._dry_run:
             _remove_temporaries(self._store.root)
-        if not self._dry_run:
             self._store.packs.join()
         return Collection(
             removed=tuple(Digest(raw) for raw in sorted(self._removed)),

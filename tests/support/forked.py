@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from catfs.cli import discard, mount, umount
+from catfs.cli import discard, doctor, mount, run, umount, verify
 from catfs.cli.main import main
 from catfs.overlay.transports import devfuse, pyfuse3
 from tests.support.commands import CATFS, TIMEOUT_SECONDS, Result
 
-WARM = (discard, mount, umount, devfuse, pyfuse3)
-"""What the commands of a session import late; a copy of this process has it already."""
+WARM = (discard, doctor, mount, run, umount, verify, devfuse, pyfuse3)
+"""What the commands that are called here import late; a copy of this process has it already."""
 
 
 def warm_up() -> None:

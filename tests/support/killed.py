@@ -12,7 +12,7 @@ _KILLED = 77
 def run_until(
     number: int, calls: Sequence[str], action: Callable[[], None], *, code: int = 0, half: bool = False
 ) -> bool:
-    """Do something in a process that dies at a call, before it is made, and say whether it got that far.
+    """Do something in a process that dies at a call, before it is made, and say whether it got to the end.
 
     Args:
         number: At which call, counted from 1.

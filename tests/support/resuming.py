@@ -34,7 +34,6 @@ class LeftSession(HistorySession):
         super().__init__(root, history=False)
         self.synced = self.root()
         self._log = self.facts.folder / "log.jsonl"
-        self._synced_bytes = self._log.stat().st_size
         assert not run_until(1, ["getpgid"], self._write_and_die)
         with self._log.open("ab") as stream:
             stream.write(b'{"seq":')
@@ -46,7 +45,6 @@ class LeftSession(HistorySession):
     def _write_and_die(self) -> None:
         with self.open() as session:
             session.suspend()
-            self._synced_bytes = self._log.stat().st_size
             create_file(session.view, b"late", b"late")
             write_at(session.view, b"moved/b", 9, b" and more")
             os.getpgid(0)

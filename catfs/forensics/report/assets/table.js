@@ -8,7 +8,7 @@
 
   class Table {
     /**
-     * columns: [{ key, title, width, align, cell(row), sortable }]; on: { open(row), sort(key) }.
+     * columns: [{ key, title, width, align, class, first, cell(row) }]; open(row); sort({ key, down }).
      */
     constructor(place, { label, columns, height, open, sort, rowClass }) {
       this.columns = columns;
@@ -35,7 +35,7 @@
 
     head(column) {
       const cell = catfs.el("div", { class: `cell ${column.align || ""}`, role: "columnheader" });
-      if (!this.onSort || column.sortable === false) { cell.append(column.title); return cell; }
+      if (!this.onSort) { cell.append(column.title); return cell; }
       cell.setAttribute("aria-sort", "none");
       cell.append(catfs.el("button", { type: "button", class: "sort", onclick: () => this.sortBy(column.key) }, column.title));
       return cell;

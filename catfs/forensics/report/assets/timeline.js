@@ -165,7 +165,7 @@
       }
     }
 
-    /** One column of pixels shows the last group that happened in it. */
+    /** One column of pixels shows the first, in the order of the legend, of the groups that happened in it. */
     paintLane(context, key, y, width, colours, track) {
       const rows = this.data.byProcess.of(key);
       const { time, op } = this.data.columns;

@@ -62,7 +62,7 @@
       tile("total-records", "records", catfs.number(data.count), proof && proof.fold_equal ? "lead from base to view" : "in the log"),
       tile("total-processes", "processes", catfs.number(data.processCount), `over ${catfs.duration(data.end)}`),
       tile("total-files", "files", catfs.number(data.fileCount), `${catfs.number(kinds.temporary || 0)} lived and died`),
-      tile("total-bytes", "bytes written", catfs.bytes(state.bytes), left ? `${(state.bytes / left).toFixed(2)} for each byte left` : "nothing is left of them"));
+      tile("total-bytes", "bytes written", catfs.bytes(state.bytes), left ? `${(state.bytes / left).toFixed(2)} for each byte of the files at the end` : "nothing is left of them"));
     return el("div", { class: "tiles" }, ...found);
   }
 

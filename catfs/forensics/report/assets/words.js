@@ -8,7 +8,7 @@
     for (const [key, value] of Object.entries(attributes)) {
       if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
       else if (key === "class") element.className = value;
-      else if (key === "hidden" || key === "disabled") element[key] = value;
+      else if (key === "hidden") element[key] = value;
       else if (value !== null && value !== undefined) element.setAttribute(key, value);
     }
     element.append(...children.filter((child) => child !== null && child !== undefined));
@@ -17,7 +17,7 @@
 
   catfs.number = (value) => Math.round(value).toLocaleString("en-US");
 
-  catfs.counted = (value, noun, nouns) => `${catfs.number(value)} ${value === 1 ? noun : nouns || noun + "s"}`;
+  catfs.counted = (value, noun) => `${catfs.number(value)} ${value === 1 ? noun : noun + "s"}`;
 
   /** Give a number of bytes in powers of 1,024. */
   catfs.bytes = function (value) {
