@@ -14,7 +14,7 @@ from catfs.forensics import RULES, Auditor, Finding, ProcessTable, Rule, Severit
 from catfs.records import format_time
 from catfs.records.fields import put_bytes
 from catfs.runtime.live import log_of_subject
-from catfs.runtime.log_reading import LogFilter, read_whole_log, shown_path
+from catfs.runtime.log_reading import LogFilter, counting_items, shown_path
 from catfs.runtime.subject import find_subject
 
 _NAMES = [rule.name for rule in RULES]
@@ -25,6 +25,8 @@ Without DOMAIN or RUN the mounted session is looked at, or, if there is none, th
 says what each rule finds, and when that is nothing to worry about.
 
 PROGRAM is a pattern: of the name of an executable (`cc1`, `x86_64-*-ld*`), or with a slash of its whole path.
+
+What `catfs undo` took back is not looked at.
 
 exit status: 0 no warning (there may be notices); 1 a warning; 2 bad arguments, or the log is damaged
 
@@ -65,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = log_of_subject(find_subject(arguments.subject, Path.cwd()))
     auditor, table = Auditor(rules, [os.fsencode(word) for word in arguments.expect]), ProcessTable()
     findings, records = list[Finding](), 0
-    for item in read_whole_log(source, LogFilter(), table):
+    for item in counting_items(source, LogFilter(), table):
         findings += auditor.note(item.record, item.process)
         records += 1
     if arguments.json:

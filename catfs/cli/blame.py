@@ -19,13 +19,11 @@ from catfs.forensics import (
     blame_file,
     find_file,
 )
-from catfs.forensics.counting import counts_in
-from catfs.merkle.log_tree import LOG_RECORDS_MAX
 from catfs.records import format_time
 from catfs.records.fields import put_bytes, put_bytes_list
 from catfs.records.write_record import ProcessRecord, Record
 from catfs.runtime.live import log_of_subject
-from catfs.runtime.log_reading import LogFilter, LogSource, read_whole_log, undone_of
+from catfs.runtime.log_reading import LogFilter, LogSource, counting_items
 from catfs.runtime.runs import domain_of_path
 from catfs.runtime.subject import check_word, find_subject
 
@@ -86,10 +84,8 @@ def _place(path: bytes, domains: Sequence[bytes]) -> tuple[int, bytes]:
 
 def _records(source: LogSource, table: ProcessTable) -> Iterator[tuple[Record, Process | None]]:
     """Give the records that count: what was undone wrote nothing that is there."""
-    counts = counts_in(undone_of(source).ranges(LOG_RECORDS_MAX))
-    for item in read_whole_log(source, LogFilter(), table):
-        if counts(item.record.seq):
-            yield item.record, item.process
+    for item in counting_items(source, LogFilter(), table):
+        yield item.record, item.process
 
 
 def _writers(blame: Blame) -> dict[tuple[int, ProcessRecord], int]:

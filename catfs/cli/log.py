@@ -13,6 +13,7 @@ from catfs.cli.output import print_result, tell
 from catfs.cli.words import add_json, add_subject
 from catfs.errors import UsageError
 from catfs.forensics import Grouping, ProcessTable
+from catfs.forensics.counting import all_count
 from catfs.records.write_record import WriteRecord
 from catfs.runtime.following import follow_log
 from catfs.runtime.live import log_of_subject
@@ -22,6 +23,8 @@ from catfs.runtime.log_reading import (
     LogItem,
     LogSource,
     choose_items,
+    counting_items,
+    counts_of,
     first_time,
     read_whole_log,
     wanted_items,
@@ -37,6 +40,8 @@ In GLOB, `*` and `?` stay within one name, `**` crosses slashes, `[a-z]` is one 
 the next byte as it is. It is held against whole paths relative to the domain.
 
 TIME is a UTC time, such as 2026-01-31T12:00:00.5 or 2026-01-31, or +SECONDS since the first record.
+
+Records that `catfs undo` took back end in `(undone)`. They do not count with --by and --temporary.
 
 With --by the changes are summed up, one line for each process, folder, operation or ending of a name.
 `left` are the bytes of them that nothing wrote over and whose file still has a name; written for each byte
@@ -127,13 +132,14 @@ def run(arguments: argparse.Namespace) -> int:
     source = log_of_subject(find_subject(arguments.subject, Path.cwd()))
     chosen = _filter(arguments, source)
     table = ProcessTable()
-    items = read_whole_log(source, chosen, table)
     if arguments.by is not None:
+        items = counting_items(source, chosen, table)
         found = print_sums(items, table, Grouping(arguments.by), as_json=arguments.json)
     elif arguments.temporary:
+        items = counting_items(source, chosen, table)
         found = print_temporary(items, table, source, as_json=arguments.json)
     else:
-        found = _print_lines(items, source, arguments)
+        found = _print_lines(read_whole_log(source, chosen, table), source, arguments)
     if not found:
         tell(f"no record of {source.name} fits")
     return 0
@@ -170,13 +176,13 @@ def _filter(arguments: argparse.Namespace, source: LogSource) -> LogFilter:
 
 def _print_lines(items: Iterable[LogItem], source: LogSource, arguments: argparse.Namespace) -> bool:
     """Print the wanted records, and say whether there was one."""
-    found = False
+    found, counts = False, all_count if arguments.json else counts_of(source)
     for item in wanted_items(items):
         found = True
         if arguments.json:
             sys.stdout.write(item.line.decode() + "\n")
         elif isinstance(item.record, WriteRecord):
-            print_result(change_line(item, item.record, source.domains))
+            print_result(change_line(item, item.record, source.domains, counts))
         elif "process" in arguments.op:
             print_result(process_line(item.record))
     return found

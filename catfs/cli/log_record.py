@@ -11,7 +11,7 @@ from catfs.forensics import ProcessTable
 from catfs.ledger import RunReader
 from catfs.records.write_record import WriteRecord
 from catfs.runtime.live import log_of_subject
-from catfs.runtime.log_reading import LogFilter, LogItem, LogSource, read_whole_log
+from catfs.runtime.log_reading import LogFilter, LogItem, LogSource, counts_of, read_whole_log
 from catfs.runtime.moments import record_of
 from catfs.runtime.record_proofs import make_record_proof
 from catfs.runtime.subject import Subject, find_subject
@@ -32,7 +32,7 @@ def show_record(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(item.line.decode() + "\n")
     elif isinstance(item.record, WriteRecord):
-        print_result(change_line(item, item.record, source.domains))
+        print_result(change_line(item, item.record, source.domains, counts_of(source)))
     else:
         print_result(process_line(item.record))
     return 0

@@ -9,6 +9,7 @@ from typing import Final
 from catfs.cli.words import command_text
 from catfs.errors import UsageError, printable
 from catfs.forensics import Process
+from catfs.forensics.counting import Counts
 from catfs.records import format_time
 from catfs.records.fields import put_bytes, put_bytes_list
 from catfs.records.write_record import ProcessRecord, Record, WriteRecord
@@ -55,9 +56,13 @@ def actor_name(record: WriteRecord, program: ProcessRecord | None) -> str:
     return program_name(program) if record.pid else "kernel"
 
 
-def change_line(item: LogItem, record: WriteRecord, domains: Sequence[bytes]) -> str:
-    """Give the line of a change: time, process, program, operation, path, and where in the file."""
-    return f"{head_text(record, item.program)} {record.op:<11} {change_text(record, domains)}"
+def change_line(item: LogItem, record: WriteRecord, domains: Sequence[bytes], counts: Counts) -> str:
+    """Give the line of a change: time, process, program, operation, path, place, and whether it was undone.
+
+    An undo record itself never counts, and is not marked.
+    """
+    mark = "" if record.op == "undo" or counts(record.seq) else "  (undone)"
+    return f"{head_text(record, item.program)} {record.op:<11} {change_text(record, domains)}{mark}"
 
 
 def change_text(record: WriteRecord, domains: Sequence[bytes]) -> str:

@@ -12,7 +12,7 @@ from catfs.errors import counted
 from catfs.forensics import Activity, Deeds, Place, Process, ProcessTable
 from catfs.records.fields import put_bytes
 from catfs.runtime.live import log_of_subject
-from catfs.runtime.log_reading import LogFilter, LogSource, read_whole_log, shown_path
+from catfs.runtime.log_reading import LogFilter, LogSource, counting_items, shown_path
 from catfs.runtime.subject import find_subject
 
 _NAMED_MAX = 3
@@ -24,7 +24,7 @@ Without DOMAIN or RUN the mounted session is shown, or, if there is none, the la
 A process is in the tree when it changed something, or was the first to read a file of the original, or
 started one that is in the tree; the wall around a confined command is left out. `reads` are the files of the
 original that it was the first to read: what was read before comes from the kernel's cache and is not told to
-catfs. `writes` are the paths that it changed.
+catfs. `writes` are the paths that it changed. What `catfs undo` took back does not count.
 
 examples:
   catfs tree
@@ -46,13 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     source = log_of_subject(find_subject(arguments.subject, Path.cwd()))
     table, activity = ProcessTable(), Activity()
-    for item in read_whole_log(source, LogFilter(), table):
+    for item in counting_items(source, LogFilter(), table):
         activity.note(item.record, item.process)
     deeds = activity.deeds(table)
+    active = [found for found in deeds if found.did_something]
     if arguments.json:
-        print_json({"schema": "cli-tree.v1", "processes": [_fields(found) for found in deeds]})
+        print_json({"schema": "cli-tree.v1", "processes": [_fields(found) for found in active]})
         return 0
-    if not deeds:
+    if not active:
         tell(f"there is no process in {source.name}")
     _Printer(table, deeds, source, all_paths=arguments.paths).show()
     return 0
@@ -81,7 +82,7 @@ class _Printer:
         waiting = [(process.number, "", "") for process in reversed(self._roots())]
         while waiting:
             number, head, indent = waiting.pop()
-            children = self._table.children(number)
+            children = self._children(number)
             self._print(self._deeds[number], head, indent + ("│ " if children else "  "))
             for place, child in enumerate(reversed(children)):
                 last = place == 0
@@ -94,14 +95,18 @@ class _Printer:
     def _roots(self) -> list[Process]:
         """Give the processes that stand at the top: those of the wall are passed through."""
         roots = list[Process]()
-        waiting = list(reversed(self._table.children(None)))
+        waiting = list(reversed(self._children(None)))
         while waiting:
             process = waiting.pop()
             if is_wall(process.last):
-                waiting += reversed(self._table.children(process.number))
+                waiting += reversed(self._children(process.number))
             else:
                 roots.append(process)
         return roots
+
+    def _children(self, number: int | None) -> list[Process]:
+        """Give the processes that one started and of which something counts."""
+        return [child for child in self._table.children(number) if self._deeds[child.number].did_something]
 
     def _print(self, deeds: Deeds, head: str, indent: str) -> None:
         process = deeds.process

@@ -29,6 +29,11 @@ class Deeds:
     own: Sum
     together: Sum
 
+    @property
+    def did_something(self) -> bool:
+        """Whether the process, or anything that came from it, changed or read something."""
+        return bool(self.together.changes or self.together.reads)
+
 
 class Activity:
     """Collects what each process did; show it every record, in order."""

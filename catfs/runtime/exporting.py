@@ -24,7 +24,7 @@ from catfs.forensics.exports import (
 from catfs.ledger import RunReader
 from catfs.records import JOBSPEC_FILE, PROOF_FILE, Kind
 from catfs.records.write_record import Record
-from catfs.runtime.log_reading import LogSource
+from catfs.runtime.log_reading import LogSource, counts_of
 from catfs.runtime.runs import DomainTrees, domain_trees
 from catfs.runtime.sealed_log import SealedLog
 from catfs.values import dataclass
@@ -101,11 +101,11 @@ def export_log(
     with publish_made(path.parent, os.fsencode(path.name)) as made:
         if form is ExportFormat.PERFETTO:
             with made.open("xb") as stream:
-                counts = write_trace_events(records, stream, source.name, log.counts())
+                counts = write_trace_events(records, stream, source.name, counts_of(log.source))
         elif form is ExportFormat.IN_TOTO:
             counts = _write_statement(records, log, run, made)
         else:
-            counts = write_tables(records, _SINKS[form](made), log.counts())
+            counts = write_tables(records, _SINKS[form](made), counts_of(log.source))
         size = sum(map(os.path.getsize, made.iterdir() if made.is_dir() else [made]))
     return Export(path, counts, size, proof is not None, log.is_cut_off)
 
@@ -151,7 +151,7 @@ def _write_statement(
     )
     with path.open("xb") as stream:
         return write_runtime_trace(
-            records, stream, facts, _BaseDigests(domain_trees(run, proof)), log.counts()
+            records, stream, facts, _BaseDigests(domain_trees(run, proof)), counts_of(log.source)
         )
 
 

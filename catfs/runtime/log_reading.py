@@ -6,7 +6,9 @@ from pathlib import Path
 
 from catfs.errors import FormatError, printable
 from catfs.forensics import Process, ProcessTable
+from catfs.forensics.counting import Counts, all_count, counts_in
 from catfs.ledger import RunReader
+from catfs.merkle.log_tree import LOG_RECORDS_MAX
 from catfs.overlay import UNDO_MARK, Undone
 from catfs.records import WRITE_LOG_FILE
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
@@ -182,8 +184,23 @@ def read_whole_log(source: LogSource, chosen: LogFilter, table: ProcessTable) ->
     return choose_items(log_lines_of(source), chosen, table)
 
 
-def undone_of(source: LogSource) -> Undone:
-    """Give which records of a log were taken back. Damage is left to whoever reads the records.
+def counting_items(source: LogSource, chosen: LogFilter, table: ProcessTable) -> Iterator[LogItem]:
+    """Give the lines of a log that count, in order: not the undo records, and nothing that they took back.
+
+    Args:
+        source: The log.
+        chosen: What is wanted.
+        table: Takes every process of the log in, also those of which nothing counts; empty so far.
+
+    Raises:
+        LogDamageError, FormatError, OSError: as `read_log`.
+    """
+    counts = counts_of(source)
+    return (item for item in read_whole_log(source, chosen, table) if counts(item.record.seq))
+
+
+def counts_of(source: LogSource) -> Counts:
+    """Give which records of a log count. Damage is left to whoever reads the records.
 
     Raises:
         FormatError: when a record takes back what comes after it.
@@ -192,7 +209,7 @@ def undone_of(source: LogSource) -> Undone:
     lines: list[bytes] = []
     with source.path.open("rb") as stream, suppress(LogDamageError):
         lines.extend(line for line in log_lines(stream, source.name) if UNDO_MARK in line)
-    return Undone.of_lines(lines)
+    return counts_in(Undone.of_lines(lines).ranges(LOG_RECORDS_MAX)) if lines else all_count
 
 
 def choose_items(

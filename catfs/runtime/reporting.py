@@ -17,7 +17,7 @@ from catfs.overlay import View
 from catfs.overlay.nodes import File
 from catfs.records import Entry, JobSpec, Kind, RestoreDiff, step_file
 from catfs.runtime.changed import git_output
-from catfs.runtime.log_reading import LogSource
+from catfs.runtime.log_reading import LogSource, counts_of
 from catfs.runtime.past import Past, past_of
 from catfs.runtime.runs import checked_difference
 from catfs.runtime.sealed_log import SealedLog
@@ -55,7 +55,7 @@ def write_report(source: LogSource, run: RunReader, path: Path, progress: Callab
     facts = _gather(run)
     progress("reading the log")
     log = SealedLog(source, facts.proof)
-    page = make_page(log, facts, log.counts())
+    page = make_page(log, facts, counts_of(log.source))
     publish(path.parent, os.fsencode(path.name), page)
     return len(page)
 

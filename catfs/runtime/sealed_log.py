@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from catfs.digest import Digest
-from catfs.forensics.counting import Counts, all_count, counts_in
 from catfs.merkle import LogTree
-from catfs.merkle.log_tree import LOG_RECORDS_MAX
-from catfs.overlay import Undone
 from catfs.records import WRITE_LOG_FILE, LogSummary, Proof
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import Record
@@ -35,25 +32,6 @@ class SealedLog:
         """Records that the last reading gave."""
         self.is_cut_off = False
         """Whether the last reading ended at a last line without its end: of a log that nothing seals only."""
-
-    def counts(self) -> Counts:
-        """Give which records count: reads the log for what was undone.
-
-        Raises:
-            LogDamageError: when lines cannot be read; what else is wrong shows when the log is iterated.
-            OSError: when the file cannot be read.
-        """
-        with self.source.path.open("rb") as file:
-            undone = Undone.of_lines(self._lines(file))
-        runs = undone.ranges(LOG_RECORDS_MAX)
-        return all_count if runs == [range(LOG_RECORDS_MAX)] else counts_in(runs)
-
-    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
-        try:
-            yield from log_lines(file, self.source.name)
-        except LogDamageError as error:
-            if not self._may_end_so(error):
-                raise
 
     def _may_end_so(self, error: LogDamageError) -> bool:
         """Say whether a log that nothing seals ends as that of a killed or living session may."""

@@ -54,3 +54,17 @@ def test_json_lists_findings_and_every_rule(sample: SampleWorkspace) -> None:
     counts = {rule["name"]: rule["findings"] for rule in value["rules"]}
     assert (counts["set-id"], counts["hidden"], counts["device"]) == (1, 1, 0)
     assert [step["pid"] for step in value["findings"][0]["chain"]] == [11, 10]
+
+
+def test_what_was_undone_is_no_finding(sample: SampleWorkspace) -> None:
+    """Neither the changes that an undo took back nor its own record; what came before and after is found."""
+    log = _installer()
+    first = log.add("setattr", "bin/other", 6, 11, mode=0o104755)
+    log.add("undo", "", 1, 12, first=first)
+    log.create(".after", 10)
+    sample.add_run(log=log.data)
+    result = run_catfs(["audit", "--json", "--expect", "sh"], sample.root)
+    value: Any = result.json()
+    found = [(finding["rule"], finding["path"]) for finding in value["findings"]]
+    assert found == [("unexpected-tool", "su"), ("set-id", "su"), ("hidden", ".hidden"), ("hidden", ".after")]
+    assert "in 5 records" in result.stderr

@@ -174,3 +174,33 @@ def test_a_reordered_log_is_refused_with_the_first_bad_record(sample: SampleWork
     assert result.status == 2
     assert "expected sequence number 4, got 5" in result.stderr
     assert [json.loads(line)["seq"] for line in result.stdout.splitlines()][-1] == 3
+
+
+def test_what_was_undone_does_not_count(sample: SampleWorkspace) -> None:
+    """Sums and temporary files are those of the records that are left, and no undo is among them."""
+    log = _build_log()
+    sums = [["--by", by] for by in ("process", "kind")]
+    sample.add_run("before", log=log.data)
+    first = log.write("a.o", (1 << 40) + 2, 0, 7000, 12)
+    made = log.create("tmp/more", 12)
+    log.add("unlink", "tmp/more", made, 12)
+    log.add("undo", "", 1, 99, first=first)
+    sample.add_run("after", log=log.data)
+    for form in (*sums, ["--temporary"]):
+        assert _json(sample, "after", *form) == _json(sample, "before", *form)
+
+
+def test_a_list_marks_what_was_undone(sample: SampleWorkspace) -> None:
+    """Every record is shown; those that an undo took back end in a word that says so."""
+    log = _build_log()
+    first = log.write("a.o", (1 << 40) + 2, 0, 7000, 12)
+    log.add("undo", "", 1, 99, first=first)
+    log.create("after", 12)
+    sample.add_run(log=log.data)
+    lines = _log(sample).stdout.decode().splitlines()
+    assert [line for line in lines if "(undone)" in line] == [
+        line for line in lines if line.endswith("a.o  0+7000  (undone)")
+    ]
+    assert lines[-2].endswith(f"undo        .  {first}..")
+    assert _log(sample, "--record", str(first)).stdout.decode().endswith("(undone)\n")
+    assert not _log(sample, "--record", str(first + 2)).stdout.decode().endswith("(undone)\n")

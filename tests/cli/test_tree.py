@@ -75,3 +75,19 @@ def test_a_log_without_any_process_is_said_to_have_none(sample: SampleWorkspace)
     result = run_catfs(["tree"], sample.root)
     assert (result.status, result.stdout) == (0, b"")
     assert "there is no process in" in result.stderr
+
+
+def test_what_was_undone_is_no_deed(sample: SampleWorkspace) -> None:
+    """Its paths and bytes are gone from the tree, and a process that did nothing else with them."""
+    log = _build()
+    first = log.write("0.o", (1 << 40) + 1, 0, 4096, 12)
+    log.process(14, parent=10, start=300, argv="touch y")
+    log.create("y", 14)
+    log.add("undo", "", 1, 15, first=first)
+    sample.add_run(log=log.data)
+    lines = run_catfs(["tree", "--paths"], sample.root).stdout.decode().splitlines()
+    assert "│       writes 5 paths, 5.0 KiB" in lines
+    assert not any("touch" in line for line in lines)
+    value: Any = run_catfs(["tree", "--json"], sample.root).json()
+    assert [found["pid"] for found in value["processes"][:-1]] == [10, 11, 12, 13]
+    assert value["processes"][0]["together"]["changes"] == 13

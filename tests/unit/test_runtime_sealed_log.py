@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from catfs.errors import FormatError
 from catfs.records import WRITE_LOG_FILE
 from catfs.records.log_lines import LogDamageError
-from catfs.runtime.log_reading import LogSource
+from catfs.runtime.log_reading import LogSource, counts_of
 from catfs.runtime.sealed_log import SealedLog
 from tests.run_samples import log_bytes, sample_run
 
@@ -90,7 +90,7 @@ def test_an_undo_of_everything_leaves_no_record_that_counts_but_those_behind_it(
     log = _log(
         tmp_path, b"".join(LINES) + json.dumps(undo, separators=(",", ":")).encode() + b"\n", sealed=False
     )
-    assert [log.counts()(seq) for seq in range(5)] == [False, False, False, False, True]
+    assert [counts_of(log.source)(seq) for seq in range(5)] == [False, False, False, False, True]
 
 
 @given(st.data())
