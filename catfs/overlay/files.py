@@ -216,10 +216,11 @@ class Files(ViewState):
         if node.mode & 0o6000 and actor.uid:
             self._clear_set_id_bits(node, actor, now)
 
-    def check_room(self, offset: int, length: int) -> None:
+    def check_room(self, node: File, offset: int, length: int) -> None:
         """Refuse to reserve what the disk of the data file has not at the moment.
 
-        It is no promise that a later write finds room: what others take meanwhile is not known here.
+        Bytes that lie in the data file have their room already; those of the lower get theirs once they are
+        written. It is no promise that a later write finds room: what others take meanwhile is not known here.
 
         Raises:
             OSError: EFBIG, ENOSPC.
@@ -227,7 +228,11 @@ class Files(ViewState):
         if offset + length > VIEW_FILE_BYTES_MAX:
             raise error_of(EFBIG)
         space = os.fstatvfs(self.data.descriptor)
-        if space.f_blocks and length > space.f_bavail * space.f_frsize:  # some file systems have no limit
+        available = space.f_bavail * space.f_frsize
+        if not space.f_blocks or length <= available:  # some file systems have no limit
+            return
+        pieces = () if node.extents is None else node.extents.pieces(offset, length)
+        if length - sum(piece.length for piece in pieces if piece.source is Source.DATA) > available:
             raise error_of(ENOSPC)
 
     def discard_content(self, node: Node) -> None:

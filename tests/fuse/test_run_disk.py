@@ -70,6 +70,20 @@ def test_reserving_more_than_the_disk_has_is_refused(tmp_path: Path) -> None:
     assert b"2097152" in result.stdout
 
 
+def test_reserving_what_is_stored_already_takes_no_room(tmp_path: Path) -> None:
+    """On a nearly full disk only bytes that are not in the session yet are held against what is left."""
+    lines = (
+        "head -c 5000000 /dev/zero | tr '\\0' x > large",
+        "fallocate -l 5500000 large && stat -c %s large",
+        "fallocate -l 20000000 large || rm large",
+        "echo small > out",
+    )
+    result = run_on_small_disk(tmp_path, "\n".join(lines), "echo old > file", "", "--output", "out")
+    assert result.status == 0
+    assert b"5500000" in result.stdout
+    assert "No space left" in result.stderr
+
+
 def test_next_run_on_the_same_disk_works(tmp_path: Path) -> None:
     """Nothing of the failed run keeps the space, so that a smaller one succeeds."""
     script = "head -c 30000000 /dev/zero | tr '\\0' x > large"

@@ -59,9 +59,10 @@ class ContentRequests(Requests):
     def fallocate(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """FALLOCATE: reserve, punch or zero a range."""
         _, offset, length, mode, _ = FALLOCATE_IN.unpack_from(body)
+        node = self._file(nodeid)
         if not mode & ~FALLOC_FL_KEEP_SIZE:
-            self.view.check_room(offset, length)
-        self.view.fallocate(self._file(nodeid), mode, _position(offset), _position(length), actor)
+            self.view.check_room(node, offset, length)
+        self.view.fallocate(node, mode, _position(offset), _position(length), actor)
         self.last_writers[nodeid] = actor
         return b""
 
