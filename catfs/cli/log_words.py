@@ -12,11 +12,8 @@ from catfs.forensics import Process
 from catfs.forensics.counting import Counts
 from catfs.records import format_time
 from catfs.records.fields import put_bytes, put_bytes_list
-from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.records.write_record import OF_THE_SESSION, ProcessRecord, Record, WriteRecord
 from catfs.runtime.log_reading import LogItem, shown_path
-
-_OF_THE_SESSION: Final = frozenset({"content", "base", "sync"})
-"""Operations of the session itself: no program asked for them."""
 
 _WALL: Final = b"bwrap"
 
@@ -51,7 +48,7 @@ def program_text(program: ProcessRecord, limit: int = 80) -> str:
 
 def actor_name(record: WriteRecord, program: ProcessRecord | None) -> str:
     """Give who is behind a change: a program, the session itself, or the kernel."""
-    if record.op in _OF_THE_SESSION:
+    if record.op in OF_THE_SESSION:
         return "catfs"
     return program_name(program) if record.pid else "kernel"
 

@@ -2,13 +2,11 @@
 
 from catfs.forensics.processes import Process, ProcessTable
 from catfs.forensics.summary import Grouping, Sum, Summary
-from catfs.records.write_record import Record, WriteRecord
+from catfs.records.write_record import OF_THE_SESSION, Record, WriteRecord
 from catfs.values import dataclass
 
 Place = tuple[int, bytes]
 """(index of the domain, path relative to it)."""
-
-_NOT_OF_A_PROGRAM = frozenset({"content", "base", "sync"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Activity:
             FormatError: when the record lacks a field that its operation needs.
         """
         self._summary.note(record, process)
-        if not isinstance(record, WriteRecord) or record.op in _NOT_OF_A_PROGRAM:
+        if not isinstance(record, WriteRecord) or record.op in OF_THE_SESSION:
             return
         path = record.text("path2") if record.op in {"rename", "link"} else record.path
         places = self._reads if record.op == "read" else self._writes

@@ -13,7 +13,7 @@ from typing import Final
 
 from catfs.forensics.lifetimes import FileTable
 from catfs.forensics.processes import Process
-from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.records.write_record import UNCHANGING, ProcessRecord, Record, WriteRecord
 from catfs.values import dataclass
 
 MASS_CHANGE_FILES: Final = 100
@@ -143,7 +143,7 @@ class Finding:
 
 
 def _unexpected_tool(scene: Scene) -> str | None:
-    if not scene.expected or scene.program is None or scene.record.op in {"read", "base", "content", "sync"}:
+    if not scene.expected or scene.program is None or scene.record.op in UNCHANGING:
         return None
     exe = scene.program.exe
     for pattern in scene.expected:

@@ -11,13 +11,13 @@ from enum import Enum
 from itertools import chain
 
 from catfs.forensics.names import Name, NameTree
-from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.records.write_record import OF_THE_SESSION, ProcessRecord, Record, WriteRecord
 from catfs.values import dataclass
 
 _EXCHANGE = 2
 """RENAME_EXCHANGE of renameat2(2)."""
 
-_ASIDE = frozenset({"sync", "base"})
+_ASIDE = OF_THE_SESSION - {"content"}
 """Operations that say nothing of a name or a change: the path of `base` is the one in the original."""
 
 

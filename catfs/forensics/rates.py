@@ -4,10 +4,8 @@ import os
 from collections import deque
 
 from catfs.forensics.processes import Process
-from catfs.records.write_record import Record, WriteRecord
+from catfs.records.write_record import UNCHANGING, Record, WriteRecord
 from catfs.values import dataclass
-
-_NOT_A_CHANGE = frozenset({"read", "content", "base", "sync"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class RateMeter:
             process: The process behind it; None when unknown.
         """
         self.records += 1
-        if not isinstance(record, WriteRecord) or record.op in _NOT_A_CHANGE:
+        if not isinstance(record, WriteRecord) or record.op in UNCHANGING:
             return
         size = record.numbers.get("length", 0) if record.op == "write" else 0
         number = None if process is None else process.number

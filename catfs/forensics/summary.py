@@ -12,13 +12,11 @@ from enum import Enum
 from catfs.forensics.lifetimes import FileTable
 from catfs.forensics.ownership import Ownership
 from catfs.forensics.processes import Process
-from catfs.records.write_record import Record, WriteRecord
+from catfs.records.write_record import OF_THE_SESSION, Record, WriteRecord
 from catfs.values import dataclass
 
 _NO_GROUP = -1
 """Owner of bytes whose record was not wanted."""
-
-_NOT_A_CHANGE = frozenset({"read", "content", "base", "sync"})
 
 
 class Grouping(Enum):
@@ -88,7 +86,7 @@ class _Open:
     def add(self, record: WriteRecord) -> None:
         if record.op == "read":
             self.reads += 1
-        elif record.op not in _NOT_A_CHANGE:
+        else:
             self.changes += 1
             self.files.add(record.ino)
             if record.op == "write":
@@ -128,7 +126,7 @@ class Summary:
         if not isinstance(record, WriteRecord):
             return
         self._files.note(record)
-        counts = wanted and record.op not in {"content", "base", "sync"}
+        counts = wanted and record.op not in OF_THE_SESSION
         place = self._place(record, process) if counts else _NO_GROUP
         if record.op in {"create", "write", "truncate", "fallocate", "base"}:
             self._owners.setdefault(record.ino, Ownership()).apply(

@@ -33,6 +33,12 @@ OPERATIONS = frozenset(
 )
 """Every operation on a path. The records of processes have the operation `process`."""
 
+OF_THE_SESSION = frozenset({"base", "content", "sync", "undo"})
+"""Operations that catfs notes on its own account: no program read or changed anything by them."""
+
+UNCHANGING = OF_THE_SESSION | {"read"}
+"""Operations that change nothing by themselves: an `undo` only says which changes count no more."""
+
 _NUMBERS = {
     "offset",
     "length",

@@ -4,12 +4,9 @@ from collections.abc import Callable, Iterable
 
 from catfs.errors import CatfsError, ExitStatus
 from catfs.forensics import ProcessTable
-from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.records.write_record import UNCHANGING, ProcessRecord, Record, WriteRecord
 from catfs.runtime.past_log import PastLog
 from catfs.values import dataclass
-
-_CHANGE_NOTHING = frozenset({"read", "base", "content", "sync", "undo"})
-"""Operations after which a view is what it was before."""
 
 
 class NothingToFindError(CatfsError):
@@ -56,7 +53,7 @@ def find_culprit(
     candidates = [
         record.seq
         for record in log.records(last)
-        if record.seq >= first and isinstance(record, WriteRecord) and record.op not in _CHANGE_NOTHING
+        if record.seq >= first and isinstance(record, WriteRecord) and record.op not in UNCHANGING
     ]
     search = _Search(passes, on_try)
     if not search.try_moment(first, len(candidates)):

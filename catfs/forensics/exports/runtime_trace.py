@@ -130,7 +130,7 @@ class _Log:
         self.records += 1
         process = self.processes.note(record)
         number = None if process is None else process.number
-        if not isinstance(record, WriteRecord) or record.op == "undo" or not self._counts(record.seq):
+        if not isinstance(record, WriteRecord) or not self._counts(record.seq):
             return
         self.files.note(record, number)
         if record.op == "read":

@@ -144,7 +144,7 @@ class _Tables:
         if isinstance(record, ProcessRecord):
             return _process_record_row(record, number)
         undone = not self._record_counts(record.seq)
-        if not undone and record.op != "undo":
+        if not undone:
             self.files.note(record, number)
         return _record_row(record, number, undone)
 

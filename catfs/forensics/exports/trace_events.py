@@ -14,7 +14,7 @@ from catfs.forensics.counting import Counts, all_count
 from catfs.forensics.exports.tables import TableCounts, text_of
 from catfs.forensics.lifetimes import FileTable
 from catfs.forensics.processes import Process, ProcessTable
-from catfs.records.write_record import Record, WriteRecord
+from catfs.records.write_record import OF_THE_SESSION, Record, WriteRecord
 from catfs.values import dataclass
 
 _PROGRAMS_TRACK: Final = 0
@@ -88,9 +88,9 @@ class _Trace:
         number = None if process is None else process.number
         if number is not None:
             self.ends[number] = record.t
-        if isinstance(record, WriteRecord) and record.op != "undo" and self._counts(record.seq):
+        if isinstance(record, WriteRecord) and self._counts(record.seq):
             self.files.note(record, number)
-            if record.op not in {"sync", "base", "content"}:
+            if record.op not in OF_THE_SESSION:
                 self._take_change(record, number)
 
     def _take_change(self, record: WriteRecord, number: int | None) -> None:

@@ -108,7 +108,7 @@ class ReportLog:
             self.start = record.t
         process = self._processes.note(record)
         number = None if process is None else process.number
-        if not (isinstance(record, WriteRecord) and record.op == "undo") and self._counts(record.seq):
+        if self._counts(record.seq):
             self._files.note(record, number)
         columns = self._columns
         columns["time"].append(record.t - self.start)
