@@ -20,11 +20,9 @@ from catfs.store import (
     StoreProblem,
     check_store,
     clear_temporaries,
+    is_store,
     left_temporaries,
 )
-
-_FORMAT = "format"
-"""The file by which a folder is known to be a store."""
 
 
 def examine_indexes(workspace: Workspace) -> Iterator[Finding]:
@@ -55,7 +53,7 @@ def examine_store(workspace: Workspace) -> Iterator[Finding]:
     Raises:
         OSError: when a folder of the store cannot be read.
     """
-    if not (workspace.store / _FORMAT).is_file():
+    if not is_store(workspace.store):
         return
     try:
         store = LocalStore(workspace.store)

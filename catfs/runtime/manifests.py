@@ -19,7 +19,7 @@ from catfs.records import (
 )
 from catfs.runtime.session import DomainState
 from catfs.runtime.workspace import FOLDER, Workspace
-from catfs.store import LocalStore
+from catfs.store import LocalStore, is_store
 from catfs.values import dataclass
 
 
@@ -122,7 +122,8 @@ def _keep_trees(workspace: Workspace, ends: Sequence[DomainEnd]) -> None:
 
 def _stored_nodes(run: RunReader) -> list[NodeSource]:
     """Give the nodes of the store of the workspace that a run folder lies in, if it lies in one."""
-    workspace: Path = run.folder.resolve().parent.parent
-    if workspace.name != FOLDER or not (workspace / "store" / "format").is_file():
+    folder: Path = run.folder.resolve().parent.parent
+    store = Workspace(folder.parent).store
+    if folder.name != FOLDER or not is_store(store):
         return []
-    return [StoredNodes(LocalStore(workspace / "store"))]
+    return [StoredNodes(LocalStore(store))]

@@ -6,7 +6,7 @@ Only what was begun with --history has one: elsewhere overwritten bytes are gone
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -30,7 +30,7 @@ from catfs.runtime.runs import domain_trees
 from catfs.runtime.session import SessionKind
 from catfs.runtime.sessions import SessionFacts, read_session
 from catfs.runtime.subject import Subject, find_subject
-from catfs.runtime.workspace import FOLDER, Workspace
+from catfs.runtime.workspace import Workspace, hidden_folders
 
 _BEGIN_HINT = "begin it with --history, and every version can be had"
 
@@ -166,7 +166,7 @@ def _past_of_session(facts: SessionFacts) -> Past:
     if any(map(is_mount_point, facts.domains)):
         look_beneath()
     with ExitStack() as stack:
-        hidden = _hidden(facts)
+        hidden = hidden_folders(Workspace.of_session(facts.folder), facts.domains)
         lowers = []
         for domain in facts.domains:
             root = os.open(domain, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -230,17 +230,6 @@ def look_beneath() -> None:
             f"the original below a mounted view cannot be reached: {error.strerror}",
             hint="whoever mounted it may ask, which needs root",
         ) from error
-
-
-def _hidden(facts: SessionFacts) -> list[tuple[int, int]]:
-    """Give (device, inode) of each workspace that the views of a session hide."""
-    hidden = []
-    for folder in (facts.folder.parent.parent, *(domain / FOLDER for domain in facts.domains)):
-        with suppress(OSError):
-            status = folder.lstat()
-            if stat.S_ISDIR(status.st_mode):
-                hidden.append((status.st_dev, status.st_ino))
-    return hidden
 
 
 def _history_of(run: RunReader) -> History:

@@ -55,7 +55,7 @@ from catfs.runtime.mending import (
 from catfs.runtime.moments import record_of
 from catfs.runtime.originals import Originals, collides
 from catfs.runtime.since import CommittedPaths
-from catfs.runtime.workspace import FOLDER, Workspace
+from catfs.runtime.workspace import FOLDER, Workspace, hidden_folders
 from catfs.values import dataclass
 
 _FACTS = "session.json"
@@ -161,8 +161,8 @@ class Session:
 
     def _open_lowers(self, stack: ExitStack, workspace: Workspace) -> None:
         """Open the domains."""
-        hidden = _hidden(workspace, self.declarations)
         paths = [declaration.path for declaration in self.declarations]
+        hidden = hidden_folders(workspace, paths)
         roots: list[int] = []
         for path in paths:
             roots.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -437,17 +437,6 @@ class Session:
         descriptor = os.open(self.folder / name, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
         stack.callback(os.close, descriptor)
         return descriptor
-
-
-def _hidden(workspace: Workspace, declarations: Sequence[DomainDeclaration]) -> tuple[tuple[int, int], ...]:
-    """Give (device, inode) of each `.catfs` that views hide: the workspace's, and one in a domain itself."""
-    hidden = {workspace.identity}
-    for declaration in declarations:
-        with suppress(OSError):
-            status = (declaration.path / FOLDER).lstat()
-            if stat.S_ISDIR(status.st_mode):
-                hidden.add((status.st_dev, status.st_ino))
-    return tuple(sorted(hidden))
 
 
 def _reserved(domain: Path, workspace: Workspace) -> bytes:

@@ -1,9 +1,8 @@
 """Encoding, decoding and comparing domains as commands ask for it: readings, stores and folders joined."""
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from catfs.digest import Digest
@@ -11,7 +10,7 @@ from catfs.errors import UsageError
 from catfs.merkle import LayeredNodes, MemoryNodes, Tree, index_name
 from catfs.proof.capture import Progress, capture
 from catfs.proof.capture_nodes import BatchNodes, StoredNodes
-from catfs.runtime.workspace import FOLDER, Workspace
+from catfs.runtime.workspace import Workspace, hidden_folders
 from catfs.spectral import (
     Decoded,
     Permitted,
@@ -140,7 +139,7 @@ def read_place(place: Path, workspace: Workspace | None, progress: Progress | No
     """
     with _opened(place) as folder:
         nodes = MemoryNodes()
-        return Tree(nodes, capture(folder, nodes, _hidden(place, workspace), progress).root_entry)
+        return Tree(nodes, capture(folder, nodes, hidden_folders(workspace, [place]), progress).root_entry)
 
 
 def find_spectrum(word: str, workspace: Workspace | None) -> Path:
@@ -172,10 +171,10 @@ def _read(place: Path, folder: int, store: LocalStore, workspace: Workspace | No
     """Read a directory; with the index of its workspace only what changed since the last time."""
     if workspace is None:
         nodes = MemoryNodes()
-        return Tree(nodes, capture(folder, nodes, _hidden(place, None), told.read).root_entry)
+        return Tree(nodes, capture(folder, nodes, hidden_folders(None, [place]), told.read).root_entry)
     index = workspace.indexes / index_name(os.fsencode(os.path.realpath(place)))
     with store.batch() as batch:
-        found = capture(folder, BatchNodes(batch), _hidden(place, workspace), told.read, index=index)
+        found = capture(folder, BatchNodes(batch), hidden_folders(workspace, [place]), told.read, index=index)
     return Tree(LayeredNodes(MemoryNodes(), StoredNodes(store)), found.root_entry)
 
 
@@ -194,13 +193,3 @@ def _opened(place: Path) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
-
-
-def _hidden(place: Path, workspace: Workspace | None) -> list[tuple[int, int]]:
-    """Give what sessions hide too: the folder of the workspace, and that of one in the directory itself."""
-    hidden = set() if workspace is None else {workspace.identity}
-    with suppress(OSError):
-        status = (place / FOLDER).lstat()
-        if stat.S_ISDIR(status.st_mode):
-            hidden.add((status.st_dev, status.st_ino))
-    return sorted(hidden)

@@ -14,10 +14,7 @@ from catfs.runtime.sessions import session_folders
 from catfs.runtime.subject import require_workspace
 from catfs.runtime.workspace import Workspace
 from catfs.spectral import is_finished, read_spectrum
-from catfs.store import LocalStore
-
-_FORMAT = "format"
-"""The file by which a folder is known to be a store."""
+from catfs.store import LocalStore, is_store
 
 
 class UnfollowedRootError(CatfsError):
@@ -53,7 +50,7 @@ def open_store(folder: Path | None, cwd: Path, *, make: bool) -> LocalStore:
         OSError: when it cannot be read or made.
     """
     place = require_workspace(cwd).store if folder is None else folder
-    if not (place / _FORMAT).is_file():
+    if not is_store(place):
         if not make:
             raise UsageError(f"there is no store at {place}", hint="`catfs cas put` makes one")
         if place.is_dir() and any(place.iterdir()):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import stat
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -109,6 +110,11 @@ class Workspace:
             ) from error
         return workspace
 
+    @classmethod
+    def of_session(cls, folder: Path) -> Self:
+        """Give the workspace that the folder of a session is in."""
+        return cls(folder.parent.parent.parent)
+
     @property
     def identity(self) -> tuple[int, int]:
         """(device, inode) of `.catfs/`, by which views hide it."""
@@ -145,6 +151,25 @@ class Workspace:
 
     def _paths(self, path: Path, values: dict[str, object], key: str) -> tuple[Path, ...]:
         return tuple(self.root / item for item in _texts(path, values, key))
+
+
+def hidden_folders(workspace: Workspace | None, places: Iterable[Path]) -> tuple[tuple[int, int], ...]:
+    """Give (device, inode) of each `.catfs/` that is no part of any domain, in order.
+
+    Args:
+        workspace: The workspace that is used; None for none.
+        places: Domains, each of which may be a workspace itself.
+
+    Raises:
+        OSError: when the workspace is not there.
+    """
+    hidden = set() if workspace is None else {workspace.identity}
+    for place in places:
+        with contextlib.suppress(OSError):
+            status = (place / FOLDER).lstat()
+            if stat.S_ISDIR(status.st_mode):
+                hidden.add((status.st_dev, status.st_ino))
+    return tuple(sorted(hidden))
 
 
 def _is_own_workspace(folder: Path) -> bool:

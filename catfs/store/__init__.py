@@ -12,7 +12,7 @@ from catfs.store.interface import (
     ObjectWriter,
     StreamSource,
 )
-from catfs.store.local import LocalStore
+from catfs.store.local import LocalStore, is_store
 from catfs.store.lock import StoreBusyError
 from catfs.store.memory import MemoryStore
 from catfs.store.statistics import StoreStatistics, store_statistics
@@ -37,6 +37,7 @@ __all__ = [
     "check_store",
     "clear_temporaries",
     "collect_garbage",
+    "is_store",
     "left_temporaries",
     "store_statistics",
 ]

@@ -6,7 +6,6 @@ or moved objects from one pack to another.
 """
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,8 +27,13 @@ from catfs.store.loose import (
 from catfs.store.pack import PackFile
 from catfs.store.pack_set import PACKS_FOLDER, PackSet, renew_age
 
-_FORMAT_NAME = b"format"
+_FORMAT_NAME = "format"
 _FORMAT = b"catfs store 1\n"
+
+
+def is_store(folder: Path) -> bool:
+    """Say whether a folder holds a store, of any version."""
+    return (folder / _FORMAT_NAME).is_file()
 
 
 class LocalStore:
@@ -54,9 +58,9 @@ class LocalStore:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         make_lock(root)
         with suppress(FileExistsError):
-            if not (root / os.fsdecode(_FORMAT_NAME)).exists():
-                create_exclusively(root, _FORMAT_NAME, _FORMAT, durable=durable)
-        if (got := (root / os.fsdecode(_FORMAT_NAME)).read_bytes()) != _FORMAT:
+            if not (root / _FORMAT_NAME).exists():
+                create_exclusively(root, _FORMAT_NAME.encode(), _FORMAT, durable=durable)
+        if (got := (root / _FORMAT_NAME).read_bytes()) != _FORMAT:
             raise FormatError(f"store {root}", f"expected the format {_FORMAT!r}, got {got[:64]!r}")
 
     def put(self, data: bytes, *, compress: bool = True) -> Digest:

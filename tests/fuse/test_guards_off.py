@@ -177,7 +177,7 @@ def _command_the_session_of_another_user(project: Project, patch: str) -> bool:
 GUARDS: dict[str, tuple[Callable[[Project, str], bool], str]] = {
     "workspace is hidden": (
         _see_the_workspace,
-        "import catfs.runtime.session as m; m._hidden = lambda *_: []",
+        "import catfs.runtime.session as m; m.hidden_folders = lambda *_: ()",
     ),
     "name of a workspace is reserved": (
         _forge_a_workspace,
