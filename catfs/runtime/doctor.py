@@ -25,6 +25,7 @@ from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import MOUNT_TABLE, abort, catfs_mounts, detach, workspace_of_view
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.session import SessionKind, remove_session_folder
+from catfs.runtime.session_files import DATA_FILE, LOCK_FILE, LOG_FILE
 from catfs.runtime.sessions import (
     SessionFacts,
     clear_dead_session,
@@ -33,7 +34,7 @@ from catfs.runtime.sessions import (
     session_folders,
 )
 from catfs.runtime.subject import readable_sessions
-from catfs.runtime.workspace import FOLDER, Workspace
+from catfs.runtime.workspace import CONFIGURATION_FILE, FOLDER, Workspace
 
 SETTLE_SECONDS: Final = 10
 """How old a folder must be, in seconds, before it counts as left behind: a session takes its lock, and a run
@@ -163,7 +164,7 @@ def _find_configuration(workspace: Workspace) -> Iterator[Finding]:
         workspace.configuration()
     except UsageError as error:
         sentence = f"the configuration cannot be used, so nothing can be run or mounted: {error}"
-        yield Finding(Trouble.DAMAGED_CONFIGURATION, "config.toml", sentence, "", None)
+        yield Finding(Trouble.DAMAGED_CONFIGURATION, CONFIGURATION_FILE, sentence, "", None)
 
 
 def _find_commits(workspace: Workspace) -> Iterator[Finding]:
@@ -212,7 +213,7 @@ def _read_sessions(workspace: Workspace) -> Iterator[SessionFacts | Finding]:
         try:
             yield read_session(folder)
         except FormatError as error:
-            if not is_locked(folder / "lock"):
+            if not is_locked(folder / LOCK_FILE):
                 yield Finding(
                     Trouble.DAMAGED_SESSION,
                     name,
@@ -227,7 +228,7 @@ def _dead_session(facts: SessionFacts, in_use: Collection[Path]) -> Finding:
     name = printable(os.fsencode(facts.identity))
     lost = ""
     if facts.is_mount:
-        records, size = _count_lines(facts.folder / "log.jsonl"), _size(facts.folder / "data")
+        records, size = _count_lines(facts.folder / LOG_FILE), _size(facts.folder / DATA_FILE)
         lost = f"{size} bytes of new content and the write log of {records} records, which nobody committed"
     sentence = f"session {name} ({facts.kind}) of {places} has no server any more; the original is untouched"
     return Finding(

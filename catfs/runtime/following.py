@@ -10,6 +10,7 @@ from catfs.records.write_record import Record
 from catfs.runtime.locks import is_locked
 from catfs.runtime.log_reading import with_records
 from catfs.runtime.log_subject import LiveLog
+from catfs.runtime.session_files import LOCK_FILE
 
 LOOK_SECONDS = 0.1
 """How long is waited between two looks at a log, in seconds: as often as a run writes its records out."""
@@ -29,7 +30,7 @@ class Tail:
     """
 
     def __init__(self, live: LiveLog) -> None:
-        self._lock = live.session.folder / "lock"
+        self._lock = live.session.folder / LOCK_FILE
         self._name = live.source.name
         self._count = 0
         self._rest = b""

@@ -19,6 +19,7 @@ from catfs.records import (
     Kind,
 )
 from catfs.runtime.session import DomainState, Session
+from catfs.runtime.session_files import DATA_FILE
 
 _FULL_HINT = "make room in the workspace, or run without --history"
 
@@ -72,7 +73,7 @@ class HistoryKeeper:
         if not session.history:
             return
         # The folder of a run's session goes at once, that of a mounted one may be written on.
-        size, digest = writer.add_history(session.folder / "data", linked=not session.view.durable)
+        size, digest = writer.add_history(session.folder / DATA_FILE, linked=not session.view.durable)
         domains = tuple(
             DomainHistory(
                 path=os.fsencode(state.declaration.path),

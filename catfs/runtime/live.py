@@ -10,6 +10,7 @@ from catfs.records import Outcome, RestoreDiff
 from catfs.records.fields import Fields
 from catfs.runtime.control import ask
 from catfs.runtime.log_reading import LogSource, log_of_run
+from catfs.runtime.session_files import LOG_FILE
 from catfs.runtime.sessions import SessionFacts
 from catfs.runtime.subject import Subject
 from catfs.runtime.workspace import Workspace
@@ -150,7 +151,7 @@ def ask_log(session: SessionFacts) -> LogSource:
 
 def session_log(session: SessionFacts) -> LogSource:
     """Say where the log of a session is, as far as it was written out."""
-    path = session.folder / "log.jsonl"
+    path = session.folder / LOG_FILE
     domains = tuple(os.fsencode(domain) for domain in session.domains)
     return LogSource(path, f"the log of session {session.identity}", True, domains)
 

@@ -14,6 +14,7 @@ from catfs.records import WRITE_LOG_FILE
 from catfs.records.log_lines import LogDamageError, log_lines, log_records
 from catfs.records.write_record import OPERATIONS, ProcessRecord, Record, WriteRecord
 from catfs.runtime.globs import compile_glob
+from catfs.runtime.session_files import LOG_FILE
 from catfs.values import dataclass
 
 PROCESS = "process"
@@ -244,8 +245,8 @@ def log_of_run(run: RunReader, sessions: Path | None) -> LogSource:
     name = f"{WRITE_LOG_FILE} of run {run.run_id}"
     domains = _domains_of(run)
     if not path.is_file() and sessions is not None and not run.is_complete:
-        path = sessions / run.run_id / "log.jsonl"
-        name = f"log.jsonl of session {run.run_id}"
+        path = sessions / run.run_id / LOG_FILE
+        name = f"{LOG_FILE} of session {run.run_id}"
         if path.is_file():
             return LogSource(path, name, True, domains)
     if not path.is_file():

@@ -15,6 +15,7 @@ from catfs.durable import create_exclusively, remove_durably
 from catfs.errors import FormatError
 from catfs.records.log_lines import LogDamageError, log_records
 from catfs.records.write_record import WriteRecord, record_from_dict
+from catfs.runtime.session_files import FACTS_FILE
 from catfs.values import dataclass
 
 _LOST = "lost"
@@ -72,7 +73,7 @@ def doubt_of(folder: Path) -> Doubt:
         FormatError: when what it says of itself is damaged.
         OSError: when that cannot be read.
     """
-    boot = _read_object(folder / "session.json").get("boot", boot_id())
+    boot = _read_object(folder / FACTS_FILE).get("boot", boot_id())
     try:
         lost = _read_object(folder / _LOST)
     except FileNotFoundError:
@@ -89,9 +90,9 @@ def started_of(folder: Path) -> int:
     Raises:
         FormatError, OSError: as `doubt_of`.
     """
-    started = _read_object(folder / "session.json").get("started")
+    started = _read_object(folder / FACTS_FILE).get("started")
     if not isinstance(started, int):
-        raise FormatError(str(folder / "session.json"), f"expected a number for started, got {started!r}")
+        raise FormatError(str(folder / FACTS_FILE), f"expected a number for started, got {started!r}")
     return started
 
 
@@ -101,7 +102,7 @@ def keeps_history(folder: Path) -> bool:
     Raises:
         FormatError, OSError: as `doubt_of`.
     """
-    return _read_object(folder / "session.json").get("history") is True
+    return _read_object(folder / FACTS_FILE).get("history") is True
 
 
 def note_lost(folder: Path, log_bytes: int) -> None:

@@ -28,6 +28,7 @@ from catfs.runtime.past_log import PastLog
 from catfs.runtime.past_lower import PastLower
 from catfs.runtime.runs import domain_trees
 from catfs.runtime.session import SessionKind
+from catfs.runtime.session_files import DATA_FILE
 from catfs.runtime.sessions import SessionFacts, read_session
 from catfs.runtime.subject import Subject, find_subject
 from catfs.runtime.workspace import Workspace, hidden_folders
@@ -173,7 +174,7 @@ def _past_of_session(facts: SessionFacts) -> Past:
             stack.callback(os.close, root)
             lowers.append(DirectoryLower(root, hidden))
             stack.callback(lowers[-1].close)
-        data = os.open(facts.folder / "data", os.O_RDONLY | os.O_CLOEXEC)
+        data = os.open(facts.folder / DATA_FILE, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(os.close, data)
         paths = tuple(map(os.fsencode, facts.domains))
         name = f"session {facts.identity}"

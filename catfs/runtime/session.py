@@ -54,12 +54,10 @@ from catfs.runtime.mending import (
 )
 from catfs.runtime.moments import record_of
 from catfs.runtime.originals import Originals, collides
+from catfs.runtime.session_files import DATA_FILE, FACTS_FILE, LOCK_FILE, LOG_FILE
 from catfs.runtime.since import CommittedPaths
 from catfs.runtime.workspace import FOLDER, Workspace, hidden_folders
 from catfs.values import dataclass
-
-_FACTS = "session.json"
-_LOCK = "lock"
 
 
 class SessionKind(StrEnum):
@@ -175,8 +173,8 @@ class Session:
 
     def _open_view(self, stack: ExitStack, workspace: Workspace, *, resumed: bool) -> None:
         """Open data file and log, and make the view, from the log when the session is resumed."""
-        self._data = self._open(stack, "data", os.O_RDWR)
-        self._log = self._open(stack, "log.jsonl", os.O_WRONLY | os.O_APPEND)
+        self._data = self._open(stack, DATA_FILE, os.O_RDWR)
+        self._log = self._open(stack, LOG_FILE, os.O_WRONLY | os.O_APPEND)
         sequence = self._mend() if resumed else 0
         size = os.fstat(self._data).st_size
         data = DataFile(self._data, size, self._note_lost, keeps_all=self.history)
@@ -215,7 +213,7 @@ class Session:
     @property
     def log_path(self) -> Path:
         """Where the write log is."""
-        return self.folder / "log.jsonl"
+        return self.folder / LOG_FILE
 
     def suspend(self) -> None:
         """Make everything durable and let closing keep the folder, so that the session can be resumed.
@@ -227,7 +225,7 @@ class Session:
         self.view.sync()
         if self._in_doubt:
             trust_again(self.folder)
-            publish(self.folder, _FACTS.encode(), orjson.dumps(self._facts()), mode=0o600)
+            publish(self.folder, FACTS_FILE.encode(), orjson.dumps(self._facts()), mode=0o600)
             self._in_doubt = False
 
     def undo(self, first: int) -> None:
@@ -401,7 +399,7 @@ class Session:
 
     def _take_lock(self, stack: ExitStack, *, resumed: bool) -> None:
         """Hold the session; the lock goes with this process, however it ends."""
-        lock = self._open(stack, _LOCK, os.O_RDWR)
+        lock = self._open(stack, LOCK_FILE, os.O_RDWR)
         try:
             # Of a new session nobody can be the server: who has the lock is just looking (`is_locked`).
             fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if resumed else 0))
@@ -418,7 +416,7 @@ class Session:
                 fsync_directory(self.folder.parent)
         except OSError as error:
             raise MachineError(f"cannot make the session folder {self.folder}: {error.strerror}") from error
-        publish(self.folder, _FACTS.encode(), orjson.dumps(self._facts()), mode=0o600, durable=durable)
+        publish(self.folder, FACTS_FILE.encode(), orjson.dumps(self._facts()), mode=0o600, durable=durable)
 
     def _facts(self) -> dict[str, object]:
         """Give what `session.json` says; its server is this process."""
@@ -452,7 +450,7 @@ def remove_session_folder(folder: Path) -> None:
     What the session says of itself goes first: whoever finds the rest, of a process that was killed
     meanwhile, does not take it for a session that can be resumed. The lock goes last.
     """
-    for path in sorted(folder.iterdir(), key=lambda path: (path.name != _FACTS, path.name == _LOCK)):
+    for path in sorted(folder.iterdir(), key=lambda path: (path.name != FACTS_FILE, path.name == LOCK_FILE)):
         if stat.S_ISDIR(path.lstat().st_mode):
             path.rmdir()
         else:

@@ -13,6 +13,7 @@ from catfs.records.fields import Fields
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
 from catfs.runtime.session import SessionKind, remove_session_folder
+from catfs.runtime.session_files import FACTS_FILE, LOCK_FILE
 from catfs.runtime.workspace import Workspace
 from catfs.values import dataclass
 
@@ -91,8 +92,8 @@ def read_session(folder: Path) -> SessionFacts:
     Raises:
         FormatError: when its facts are damaged.
     """
-    live = is_locked(folder / "lock")
-    path = folder / "session.json"
+    live = is_locked(folder / LOCK_FILE)
+    path = folder / FACTS_FILE
     try:
         said = orjson.loads(path.read_bytes())
         facts = Fields(said, path.name)

@@ -14,6 +14,7 @@ from catfs.runtime.mounts import workspace_of_view
 from catfs.values import dataclass
 
 FOLDER = ".catfs"
+CONFIGURATION_FILE = "config.toml"
 _KEYS = frozenset({"allowed_roots", "allow_write", "redact"})
 _PARTS = ("sessions", "runs", "journal", "stage")
 _GITIGNORE = b"# Made by catfs: what a workspace holds is nothing to commit.\n*\n"
@@ -127,7 +128,7 @@ class Workspace:
         Raises:
             UsageError: when it is not what it should be.
         """
-        path = self.folder / "config.toml"
+        path = self.folder / CONFIGURATION_FILE
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:

@@ -1,0 +1,15 @@
+"""The files in the folder of a session, `.catfs/sessions/<id>/`, that several modules know."""
+
+from typing import Final
+
+FACTS_FILE: Final = "session.json"
+"""Who and what the session is."""
+
+LOCK_FILE: Final = "lock"
+"""Held as long as the session lives."""
+
+LOG_FILE: Final = "log.jsonl"
+"""The write log."""
+
+DATA_FILE: Final = "data"
+"""New bytes."""
