@@ -58,6 +58,11 @@ RELEASE_BYTES_MIN = 64 * 1024
 """Smallest run of the data file whose space is given back when nothing refers to it, in bytes: below
 that the system call costs more than the space is worth."""
 
+DUE_BYTES_MAX = 16 << 20
+"""Most free bytes of the data file that wait for a quiet moment to go back to the disk: no disk is so small
+that they are missed, and so many go as fast as a few."""
+assert DUE_BYTES_MAX >= RELEASE_BYTES_MIN
+
 SMALL_RUNS_MAX = 1 << 16
 """Most free runs of the data file below RELEASE_BYTES_MIN that are remembered: 1 MiB of memory. Behind that
 they stay taken until the session ends."""

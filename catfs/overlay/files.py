@@ -120,7 +120,7 @@ class Files(ViewState):
             return 0
         position = None if node.extents is None else node.extents.data_position(offset, length)
         if position is None or self.data.keeps_all or self.shared.overlaps(position, length):
-            position = self.data.append(data)
+            position = self._append(data)
         else:
             self.data.write(position, data)
         now = self.clock()
@@ -130,6 +130,15 @@ class Files(ViewState):
         if clear_set_id and node.mode & 0o6000:
             self._clear_set_id_bits(node, actor, now)
         return length
+
+    def _append(self, data: bytes | memoryview) -> int:
+        """Add bytes to the data file; where the disk is full, behind giving back what is due to it."""
+        try:
+            return self.data.append(data)
+        except OSError as error:
+            if error.errno != ENOSPC or not self.freed.release():
+                raise
+            return self.data.append(data)
 
     def place_data(self, node: File, offset: int, length: int, position: int, now: int) -> None:
         """Let a range of a file lie at a position of the data file."""
@@ -227,13 +236,18 @@ class Files(ViewState):
         """
         if offset + length > VIEW_FILE_BYTES_MAX:
             raise error_of(EFBIG)
-        space = os.fstatvfs(self.data.descriptor)
+        space = self.space()
         available = space.f_bavail * space.f_frsize
         if not space.f_blocks or length <= available:  # some file systems have no limit
             return
         pieces = () if node.extents is None else node.extents.pieces(offset, length)
         if length - sum(piece.length for piece in pieces if piece.source is Source.DATA) > available:
             raise error_of(ENOSPC)
+
+    def space(self) -> os.statvfs_result:
+        """Give the space of the file system that new bytes go to, behind giving back what is due to it."""
+        self.freed.release()
+        return os.fstatvfs(self.data.descriptor)
 
     def discard_content(self, node: Node) -> None:
         """Give the space of a dropped file back."""

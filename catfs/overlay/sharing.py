@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 
-from catfs.limits import RELEASE_BYTES_MIN, SMALL_RUNS_MAX
+from catfs.limits import DUE_BYTES_MAX, RELEASE_BYTES_MIN, SMALL_RUNS_MAX
 from catfs.overlay.data_file import DataFile
 
 
@@ -51,6 +51,14 @@ class SharedRanges:
         """Take the run away that starts at a position."""
         index = bisect_left(self._starts, position)
         del self._starts[index], self._ends[index]
+
+    def pop(self) -> tuple[int, int]:
+        """Take the run away that starts first, and give its start and end.
+
+        Raises:
+            IndexError: when there is none.
+        """
+        return self._starts.pop(0), self._ends.pop(0)
 
     def keep_only(self, used: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Keep what is used, and take the rest away.
@@ -95,7 +103,8 @@ class FreedRanges:
     """What no file points at any more, on its way back to the disk.
 
     A run that is small waits until its neighbours are free too: files that are made one after the other
-    often go together.
+    often go together. One that is large enough is due, and goes in a quiet moment: the system call takes
+    the file system a millisecond, and the program that removes its files would wait for it.
 
     Args:
         data: The data file.
@@ -105,19 +114,43 @@ class FreedRanges:
         self._data = data
         self._waiting: list[tuple[int, int]] = []
         self._small = SharedRanges()
+        self._due = SharedRanges()
+        self._due_bytes = 0
 
     def add(self, position: int, length: int) -> None:
         """Note a run that is free once the log that frees it is on the disk."""
         self._waiting.append((position, length))
 
     def give_back(self) -> None:
-        """Give the space of all runs so far back, but for small ones that stand alone."""
+        """Let all runs so far go back in a quiet moment, but for small ones that stand alone.
+
+        What is due beyond DUE_BYTES_MAX goes at once.
+        """
         for position, length in self._waiting:
             start, end = self._small.add(position, length)
             if end - start >= RELEASE_BYTES_MIN:
                 self._small.drop(start)
-                with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
-                    self._data.release(start, end - start)
+                self._due.add(start, end - start)
+                self._due_bytes += end - start
         self._waiting.clear()
+        while self._due_bytes > DUE_BYTES_MAX:
+            self.release_next()
         if len(self._small) > SMALL_RUNS_MAX:
             self._small.clear()
+
+    def release_next(self) -> bool:
+        """Give the space of one run that is due back to the disk, and say whether there was one."""
+        if not self._due:
+            return False
+        start, end = self._due.pop()
+        self._due_bytes -= end - start
+        with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
+            self._data.release(start, end - start)
+        return True
+
+    def release(self) -> bool:
+        """Give the space of everything that is due back to the disk, and say whether there was anything."""
+        was_due = self.release_next()
+        while self.release_next():
+            pass
+        return was_due

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catfs.limits import RELEASE_BYTES_MIN
 from catfs.overlay import View
 from catfs.overlay.transports.devfuse import Notifier, names, wire
 from catfs.overlay.transports.devfuse.connection import Connection, State
@@ -237,6 +238,25 @@ def test_what_the_kernel_forgets_in_bulk_waits_for_a_quiet_moment(
     monkeypatch.setattr(names, "_FORGOTTEN_MAX", 0)
     kernel.tell(Opcode.BATCH_FORGET, 0, body)
     assert made[-1] not in kernel.view.nodes
+
+
+def test_space_goes_back_to_the_disk_in_a_quiet_moment(kernel: Kernel) -> None:
+    """Whoever removes a file does not wait for that, and whoever asks for the free space sees all of it."""
+    descriptor = kernel.view.data.descriptor
+    for ask_for_space in (False, True):
+        _, reply = kernel.ask(Opcode.CREATE, 1, wire.CREATE_IN.pack(0, 0o644, 0, 0) + b"new\0")
+        node = wire.ENTRY_OUT.unpack_from(reply)[0]
+        content = bytes(2 * RELEASE_BYTES_MIN)
+        kernel.ask(Opcode.WRITE, node, wire.WRITE_IN.pack(0, 0, len(content), 0, 0, 0, 0) + content)
+        taken = os.fstat(descriptor).st_blocks
+        kernel.ask(Opcode.UNLINK, 1, b"new\0")
+        kernel.tell(Opcode.FORGET, node, wire.FORGET_IN.pack(1))
+        assert os.fstat(descriptor).st_blocks == taken
+        if ask_for_space:
+            assert kernel.ask(Opcode.STATFS)[0] == 0
+        else:
+            assert kernel.connection.serve(2, 0) is State.IDLE
+        assert os.fstat(descriptor).st_blocks < taken
 
 
 def test_listings_count_references_only_with_entries(kernel: Kernel) -> None:

@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from errno import ENOSPC
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catfs.limits import RELEASE_BYTES_MIN, SHARED_SWEEP_BYTES
+from catfs.limits import DUE_BYTES_MAX, RELEASE_BYTES_MIN, SHARED_SWEEP_BYTES
 from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
-from catfs.overlay.nodes import File
+from catfs.overlay import DataFile
+from catfs.overlay.nodes import File, error_of
 from catfs.overlay.sharing import FreedRanges, SharedRanges
 from tests.support.memory_lower import MemoryLower
 from tests.support.views import (
@@ -36,7 +38,8 @@ class Bench:
         self.view = make_view(self.lower, self.trace, self.data)
 
     def taken(self) -> int:
-        """Give the space that the data file takes, in bytes."""
+        """Give the space that the data file takes when nothing is due any more, in bytes."""
+        self.view.freed.release()
         return os.fstat(self.data.descriptor).st_blocks * 512
 
     def file(self, path: bytes) -> File:
@@ -159,8 +162,60 @@ def test_free_neighbours_join_in_any_order(order: list[int]) -> None:
     for index in order:
         freed.add(index * length, length)
     freed.give_back()
+    freed.release()
     assert data.read(12 * length, 8) == b"the rest"
     kept = data.read(0, 12 * length).count(b"a")
     assert kept <= 11 * length
     assert kept % length == 0
+    os.close(data.descriptor)
+
+
+def _space_of(data: DataFile) -> int:
+    return os.fstat(data.descriptor).st_blocks * 512
+
+
+def test_space_waits_for_a_quiet_moment_up_to_a_limit() -> None:
+    """Nobody waits for the disk while runs are freed; beyond the limit the first ones go at once."""
+    data, length = memory_data(), DUE_BYTES_MAX // 4
+    for _ in range(8):
+        data.append(b"a" * length)
+    freed = FreedRanges(data)
+    for index in (0, 2, 4, 6):
+        freed.add(index * length, length)
+        freed.give_back()
+    assert _space_of(data) == 8 * length
+    freed.add(length, length)
+    freed.give_back()
+    assert _space_of(data) == 5 * length, "the first three are one run by now"
+    assert [freed.release_next() for _ in range(3)] == [True, True, False]
+    assert _space_of(data) == 3 * length
+    os.close(data.descriptor)
+
+
+class _SmallDisk(DataFile):
+    """A data file on a disk that holds few bytes."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(os.memfd_create("catfs-test", os.MFD_CLOEXEC))
+        self.capacity = capacity
+
+    def write(self, position: int, data: bytes | memoryview) -> None:
+        """Replace bytes in place while there is room."""
+        if _space_of(self) + len(data) > self.capacity:
+            raise error_of(ENOSPC)
+        super().write(position, data)
+
+
+def test_a_full_disk_takes_what_was_just_freed() -> None:
+    """A program that removes a file and writes another in its place finds the room; a second finds none."""
+    data = _SmallDisk(2 * len(_LARGE))
+    view = make_view(MemoryLower(), MemoryTrace(), data)
+    create_file(view, b"old", _LARGE)
+    create_file(view, b"kept", b"x")
+    view.unlink(1, b"old", ACTOR)
+    create_file(view, b"new", _LARGE)
+    write_at(view, b"new", len(_LARGE), _LARGE[: len(_LARGE) // 2])
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_at(view, b"new", 2 * len(_LARGE), _LARGE)
+    assert caught.value.errno == ENOSPC
     os.close(data.descriptor)

@@ -220,7 +220,7 @@ class _Operations(pyfuse3.Operations):
 
     @_handler
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
-        below = os.fstatvfs(self._view.data.descriptor)
+        below = self._view.space()
         stats = pyfuse3.StatvfsData()
         stats.f_bsize, stats.f_frsize = below.f_bsize, below.f_frsize
         stats.f_blocks, stats.f_bfree, stats.f_bavail = below.f_blocks, below.f_bfree, below.f_bavail

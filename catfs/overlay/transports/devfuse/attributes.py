@@ -1,6 +1,5 @@
 """Requests on attributes, extended attributes and the file system as a whole."""
 
-import os
 from errno import EINVAL, ERANGE
 
 from catfs.limits import NAME_BYTES_MAX
@@ -96,7 +95,7 @@ class AttributeRequests(Requests):
 
     def statfs(self, nodeid: int, actor: Actor, body: memoryview) -> bytes | None:
         """STATFS: the space of the file system that holds the data file."""
-        below = os.fstatvfs(self.view.data.descriptor)
+        below = self.view.space()
         return KSTATFS.pack(
             *(below.f_blocks, below.f_bfree, below.f_bavail, below.f_files, below.f_ffree),
             *(below.f_bsize, NAME_BYTES_MAX, below.f_frsize, 0),

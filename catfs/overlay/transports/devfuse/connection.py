@@ -165,7 +165,7 @@ class Connection:
         handlers = Handlers(self._view, agreement)
         self._table = handlers.table()
         self._actor = handlers.actor
-        self._tidy_up = handlers.see_to_forgotten
+        self._tidy_up = handlers.tidy_up
         return agreement.reply()
 
 

@@ -70,6 +70,10 @@ class NameRequests(Requests):
             count -= 1
         return was_there
 
+    def tidy_up(self) -> bool:
+        """Do a piece of what can wait for a quiet moment, and say whether there was anything to do."""
+        return self.see_to_forgotten() or self.view.freed.release_next()
+
     def _forget(self, ino: int, count: int) -> None:
         self.view.forget(ino, count)
         if ino in self.listings or ino in self.last_writers:
