@@ -84,6 +84,13 @@ def test_reserving_what_is_stored_already_takes_no_room(tmp_path: Path) -> None:
     assert "No space left" in result.stderr
 
 
+def test_a_full_disk_has_room_again_once_a_file_is_gone(tmp_path: Path) -> None:
+    """Space that waits for a quiet moment is there for whoever cannot wait, over and over."""
+    script = "for i in 1 2 3 4 5; do head -c 5000000 /dev/zero > large; rm large; done; echo small > out"
+    result = run_on_small_disk(tmp_path, script, "echo old > file", "", "--output", "out")
+    assert result.status == 0, result.stderr
+
+
 def test_next_run_on_the_same_disk_works(tmp_path: Path) -> None:
     """Nothing of the failed run keeps the space, so that a smaller one succeeds."""
     script = "head -c 30000000 /dev/zero | tr '\\0' x > large"
