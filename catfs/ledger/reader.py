@@ -226,7 +226,7 @@ def list_runs(runs: str | os.PathLike[str]) -> list[RunFolder]:
         RunFolder(
             entry.name,
             Path(entry.path),
-            (Path(entry.path) / PROOF_FILE).is_file(),
+            os.path.isfile(os.path.join(entry.path, PROOF_FILE)),
             entry.stat(follow_symlinks=False).st_mtime_ns,
         )
         for entry in entries

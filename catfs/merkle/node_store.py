@@ -116,9 +116,9 @@ class LayeredNodes:
         below: Asked in this order for nodes that the top does not hold; never written to.
     """
 
-    def __init__(self, top: NodeStore, *below: NodeSource) -> None:
+    def __init__(self, top: MemoryNodes, *below: NodeSource) -> None:
         self._top = top
-        self._layers: tuple[NodeSource, ...] = (top, *below)
+        self._below = below
 
     def get(self, digest: Digest) -> bytes:
         """Give the bytes of a node from the first layer that holds it.
@@ -126,12 +126,15 @@ class LayeredNodes:
         Raises:
             MissingNodeError: when no layer holds it.
         """
-        for layer in self._layers:
+        node = self._top.find(digest.raw)
+        if node is not None:
+            return node
+        for layer in self._below:
             try:
                 return layer.get(digest)
             except MissingNodeError:
                 continue
-        raise MissingNodeError(digest, f"none of {len(self._layers)} layered stores")
+        raise MissingNodeError(digest, f"none of {1 + len(self._below)} layered stores")
 
     def put(self, node: bytes) -> Digest:
         """Keep a node in the top layer and give its digest."""

@@ -18,10 +18,11 @@ from catfs.overlay.nodes import LowerStat, Origin
 _LEVEL = 1
 """Effort of compression: the columns of a directory are much alike, so the least is enough."""
 
-
 _UNSIGNED_COLUMNS = 9
 """Columns before those of times, which are signed."""
-_UNSIGNED, _SIGNED = struct.Struct("=Q"), struct.Struct("=q")
+_VALUE_BYTES = 8
+_UNPACKED_BYTES_MAX = 1 << 20
+"""Most bytes of scans that are kept unpacked, but for a single larger one."""
 
 
 class SeenLower:
@@ -39,8 +40,9 @@ class SeenLower:
         """Path of a directory to the names that were asked for one by one; None where there was nothing."""
         self._names: dict[bytes, bytes] = {}
         """Path of a directory to the names that it had when somebody wanted them and nothing else."""
-        self._last_scan: tuple[bytes, ScanReader] | None = None
-        """The scan of the directory in which a name was looked for last."""
+        self._readers: dict[bytes, ScanReader] = {}
+        """The scans of the directories in which names were looked for last, unpacked."""
+        self._unpacked_bytes = 0
 
     def root(self) -> LowerStat:
         """Give the attributes that the domain's directory had at first."""
@@ -63,9 +65,7 @@ class SeenLower:
         path = directory.path()
         packed = self._scans.get(path)
         if packed is not None:
-            if self._last_scan is None or self._last_scan[0] != path:
-                self._last_scan = path, ScanReader(packed)
-            return self._last_scan[1].find(name)
+            return self._reader(path, packed).find(name)
         finds = self._finds.setdefault(path, {})
         if name not in finds:
             finds[name] = self._lower.find(directory, name)
@@ -100,7 +100,7 @@ class SeenLower:
         path = directory.path()
         finds, packed = self._finds.get(path, {}), self._scans.get(path)
         if packed is not None:
-            scan = ScanReader(packed)
+            scan = self._reader(path, packed)
             missing = {name for name in names if scan.find(name) is None}
         else:
             missing = {name for name in names if name in finds and finds[name] is None}
@@ -109,6 +109,18 @@ class SeenLower:
             for name in sorted(missing)
             if self._is_there(directory, name)
         ]
+
+    def _reader(self, path: bytes, packed: bytes) -> "ScanReader":
+        """Give the scan of a directory unpacked: several ask for its names, one after the other."""
+        reader = self._readers.get(path)
+        if reader is None:
+            reader = ScanReader(packed)
+            if self._unpacked_bytes + reader.size > _UNPACKED_BYTES_MAX:
+                self._readers.clear()
+                self._unpacked_bytes = 0
+            self._readers[path] = reader
+            self._unpacked_bytes += reader.size
+        return reader
 
     def _is_there(self, directory: Origin, name: bytes) -> bool:
         return self._lower.stat(Origin(directory, name, directory.lower_stat, directory.domain)) is not None
@@ -155,6 +167,14 @@ class ScanReader:
         self._count = int(number)
         self._rest = rest
         self._names_at = _columns(self._count).size + 1
+        columns, signed_at = memoryview(rest), _UNSIGNED_COLUMNS * self._count * _VALUE_BYTES
+        self._unsigned = columns[:signed_at].cast("Q")
+        self._signed = columns[signed_at : self._names_at - 1].cast("q")
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds unpacked."""
+        return len(self._rest)
 
     def find(self, name: bytes) -> LowerStat | None:
         """Give the attributes of a name; None when it is not among them."""
@@ -164,14 +184,9 @@ class ScanReader:
             end = at + 1 + len(name)
             if end == len(rest) or rest[end : end + 1] == b"/":
                 place = rest.count(b"/", start, at + 1)
-                return LowerStat(*(self._value(column, place) for column in range(len(LowerStat._fields))))
+                return LowerStat(*self._unsigned[place :: self._count], *self._signed[place :: self._count])
             at = end
         return None
-
-    def _value(self, column: int, place: int) -> int:
-        kind = _UNSIGNED if column < _UNSIGNED_COLUMNS else _SIGNED
-        value: int = kind.unpack_from(self._rest, (column * self._count + place) * kind.size)[0]
-        return value
 
 
 def _as_found(
