@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from catfs.ledger import RunReader, list_runs
+from catfs.merkle import RACY_NS
 from catfs.runtime.transports import TRANSPORTS
 from tools.bench.inside import Step
 from tools.bench.machine import catfs_command, forget_entries, peak_bytes, processor_seconds
@@ -183,7 +184,9 @@ def _material(files: int) -> str:
 
 
 def _two_domains(files: int, size: int = 0) -> Step:
-    """Make the domain of catfs, and one that the others touch in earnest.
+    """Make the domain of catfs, and one that the others touch in earnest, and let them get a little older.
+
+    What had changed just before it was read is looked at again in every run; no domain in use is as new.
 
     Args:
         files: Files of each.
@@ -193,6 +196,7 @@ def _two_domains(files: int, size: int = 0) -> Step:
     def prepare(lower: Path, assets: Path) -> None:
         make_domain(lower, files, size or DOMAIN_FILE_BYTES)
         make_domain(assets / "domain", files, size or DOMAIN_FILE_BYTES)
+        time.sleep(RACY_NS / 1e9)
 
     return prepare
 
