@@ -67,6 +67,17 @@ def _init_of(cls: type) -> Callable[..., None]:
     return __init__
 
 
+_UNTIL_USED: Final = _init_of(object).__qualname__
+"""The name of a constructor that was not compiled yet."""
+
+
+def make_ready(*classes: type) -> None:
+    """Compile the constructors of value classes in a quiet moment, and not when they are first used."""
+    for cls in classes:
+        if vars(cls)["__init__"].__qualname__ == _UNTIL_USED:
+            setattr(cls, "__init__", _compiled_init(cls))  # noqa: B010 # as above
+
+
 def _compiled_init(cls: type) -> Callable[..., None]:
     """Compile the constructor of a data class, which puts each argument into its slot."""
     names: dict[str, object] = {"_ABSENT": _ABSENT}
@@ -152,4 +163,4 @@ if TYPE_CHECKING:
 else:
     dataclass = _dataclass
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "make_ready"]

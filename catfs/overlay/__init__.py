@@ -9,7 +9,7 @@ from catfs.overlay.data_file import DataFile, ForkedData
 from catfs.overlay.fold import ContentDigests, HardLinks, fold
 from catfs.overlay.lower import DirectoryLower, Lower
 from catfs.overlay.processes import Processes
-from catfs.overlay.replay import ReplayClock, ReplayError, replay
+from catfs.overlay.replay import Replay, ReplayClock, ReplayError, replay
 from catfs.overlay.state import Domain
 from catfs.overlay.trace import NoTrace, Trace
 from catfs.overlay.undoing import UNDO_MARK, Undo, Undone
@@ -27,6 +27,7 @@ __all__ = [
     "Lower",
     "NoTrace",
     "Processes",
+    "Replay",
     "ReplayClock",
     "ReplayError",
     "Trace",

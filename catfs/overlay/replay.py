@@ -37,7 +37,7 @@ def replay(records: Iterable[Record], view: View, nodes: dict[int, Node] | None 
 
     Args:
         records: The records that count, from the first; `Undone.counting` leaves out the others.
-        view: A view whose trace takes nothing down and whose clock is `ReplayClock.now`.
+        view: A view whose trace takes nothing down and whose clock is a `ReplayClock`.
         nodes: Takes the node that each inode number of the log stands for; None for nobody.
 
     Returns:
@@ -46,28 +46,12 @@ def replay(records: Iterable[Record], view: View, nodes: dict[int, Node] | None 
     Raises:
         ReplayError: at the first record that does not fit.
     """
-    bases: list[WriteRecord] = []
-    clock = view.clock
-    assert isinstance(clock, ReplayClock)
-    player = _Player(view, {} if nodes is None else nodes)
+    player = Replay(view, nodes)
     gives_back, view.gives_back = view.gives_back, False  # whoever wrote the log has seen to that
     for record in records:
-        if isinstance(record, ProcessRecord):
-            continue
-        if record.domain >= len(view.roots):
-            raise ReplayError(record, f"expected one of {len(view.roots)} domains, got {record.domain}")
-        if record.op in {"read", "content", "sync"}:
-            continue
-        if record.op == "base":
-            bases.append(record)
-            continue
-        clock.time = record.t
-        try:
-            player.apply(record)
-        except OSError as error:
-            raise ReplayError(record, error.strerror or str(error)) from error
+        player.apply(record)
     view.gives_back = gives_back
-    return bases
+    return player.bases
 
 
 class ReplayClock:
@@ -81,26 +65,55 @@ class ReplayClock:
         return self.time
 
 
-class _Player:
-    """Applies records, remembering which node each inode number of the log stands for."""
+class Replay:
+    """One replay, record by record: what it has come to, and which node each inode number stands for.
 
-    def __init__(self, view: View, nodes: dict[int, Node]) -> None:
+    Args:
+        view: A view whose trace takes nothing down and whose clock is a `ReplayClock`.
+        nodes: Takes the node that each inode number of the log stands for; None for nobody.
+    """
+
+    def __init__(self, view: View, nodes: dict[int, Node] | None = None) -> None:
+        assert isinstance(view.clock, ReplayClock)
         self._view = view
-        self._nodes = nodes
+        self._clock = view.clock
+        self._nodes = {} if nodes is None else nodes
         self._used = 0
         """End of the part of the data file that the records so far used."""
+        self.bases: list[WriteRecord] = []
+        """The records so far that say what lower files were when the session first used them."""
 
-    def apply(self, record: WriteRecord) -> None:
-        """Apply one record.
+    def apply(self, record: Record) -> None:
+        """Apply the next record that counts; one that changes nothing is passed over.
 
         Raises:
             ReplayError: when it does not fit.
             FormatError: when it lacks a field.
-            OSError: when the view refuses it.
         """
+        if isinstance(record, ProcessRecord):
+            return
+        if record.domain >= len(self._view.roots):
+            problem = f"expected one of {len(self._view.roots)} domains, got {record.domain}"
+            raise ReplayError(record, problem)
+        if record.op in {"read", "content", "sync"}:
+            return
+        if record.op == "base":
+            self.bases.append(record)
+            return
         if record.numbers.get("mode", 0) > _MODE_MAX:
             raise ReplayError(record, f"expected a mode of 16 bits, got {record.numbers['mode']:#o}")
-        getattr(self, f"_{record.op}")(record)
+        self._clock.time = record.t
+        try:
+            getattr(self, f"_{record.op}")(record)
+        except OSError as error:
+            raise ReplayError(record, error.strerror or str(error)) from error
+
+    def changed_file(self, record: Record) -> File | None:
+        """Give the file whose bytes a record that was applied has changed; None for any other record."""
+        if not isinstance(record, WriteRecord) or record.op not in {"write", "truncate", "fallocate"}:
+            return None
+        node = self._nodes.get(record.ino)
+        return node if isinstance(node, File) else None
 
     def _node(self, record: WriteRecord) -> Node:
         """Give the node that a record is about."""

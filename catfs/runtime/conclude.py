@@ -11,6 +11,7 @@ import os
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from catfs.commit import (
     plan_commit,
 )
 from catfs.digest import Digest
-from catfs.errors import CommitError, ConflictError, counted
+from catfs.errors import CatfsError, CommitError, ConflictError, counted
 from catfs.ledger import RunWriter
 from catfs.overlay.nodes import SESSION_ACTOR
 from catfs.overlay.trace import Details, Place
@@ -151,7 +152,20 @@ def examine(session: Session, job: Job, command_status: int) -> Examination:
         ReplayError: when the log cannot be followed.
         OSError: when content cannot be read.
     """
-    states = tuple(session.states())
+    return _examination(session.states(), job, command_status)
+
+
+def look_ahead(session: Session, job: Job) -> None:
+    """Judge a session in which nothing happened, while the command runs: what that needs is ready then.
+
+    What goes wrong goes wrong again at the end, and is told then.
+    """
+    with suppress(CatfsError, OSError):
+        _examination(session.states_of_nothing(), job, 0)
+
+
+def _examination(states: Sequence[DomainState], job: Job, command_status: int) -> Examination:
+    """Judge what is known of the domains."""
     evidence = Evidence(
         domains=tuple(
             DomainEvidence(
@@ -169,7 +183,7 @@ def examine(session: Session, job: Job, command_status: int) -> Examination:
         command_status=command_status,
         leftovers=job.spec.leftovers,
     )
-    return Examination(states, evidence, prove(evidence))
+    return Examination(tuple(states), evidence, prove(evidence))
 
 
 def conclude(session: Session, job: Job, recording: Recording) -> Conclusion:

@@ -11,7 +11,7 @@ from catfs.errors import counted
 from catfs.ledger import RunWriter
 from catfs.records import Decision, RunPhase
 from catfs.records.run_files import JOBSPEC_FILE
-from catfs.runtime.conclude import Conclusion, Recording, conclude
+from catfs.runtime.conclude import Conclusion, Recording, conclude, look_ahead
 from catfs.runtime.phases import Phases
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.request import Job, RunRequest, resolve_request
@@ -66,7 +66,7 @@ def run_command(
             work = Work(session, job, workspace, request, (output, errors), transport)
             with phases.phase("execute"):
                 try:
-                    done = work.run(writer, phases, _ticker(session, show))
+                    done = work.run(writer, phases, _ticker(session, job, show))
                 except ExceptionGroup as group:
                     raise _cause(group) from group
             record = Recording(
@@ -93,17 +93,17 @@ def _cause(group: ExceptionGroup[Exception]) -> Exception:
     return _cause(first) if isinstance(first, ExceptionGroup) else first
 
 
-def _ticker(session: Session, show: Show | None) -> Callable[[], None]:
+def _ticker(session: Session, job: Job, show: Show | None) -> Callable[[], None]:
     """Give what is done often while the command runs.
 
     A domain that cannot be read ends it at once, and records go out to whoever follows the log.
     """
-    ahead = [session.look_ahead]
+    ahead = [look_ahead]
 
     def tick() -> None:
         session.base.check()
         if ahead:
-            ahead.pop()()
+            ahead.pop()(session, job)
         with suppress(OSError):  # a full disk is met at the end, by whoever needs the whole log
             session.log.flush()
         if show is not None:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,7 @@ import orjson
 
 from catfs.clock import system_clock
 from catfs.durable import fsync_directory, publish
-from catfs.errors import CatfsError, ConflictError, MachineError, UsageError
+from catfs.errors import ConflictError, MachineError, UsageError
 from catfs.limits import LOG_BUFFER_BYTES
 from catfs.merkle import LayeredNodes, MemoryNodes, Tree, diff, index_name
 from catfs.overlay import (
@@ -39,6 +39,8 @@ from catfs.overlay.replay import ReplayError
 from catfs.records import BaseNote, Change, put_bytes_list
 from catfs.records.log_lines import log_lines, log_records
 from catfs.records.proof import BaseConflict
+from catfs.records.write_record import ProcessRecord, WriteRecord
+from catfs.runtime.ahead import Ahead
 from catfs.runtime.base import Base, BasePlaces, UnreadableDomainError
 from catfs.runtime.base_reader import open_base
 from catfs.runtime.committed import note_commit
@@ -57,7 +59,7 @@ from catfs.runtime.originals import Originals, collides
 from catfs.runtime.session_files import DATA_FILE, FACTS_FILE, LOCK_FILE, LOG_FILE
 from catfs.runtime.since import CommittedPaths
 from catfs.runtime.workspace import FOLDER, Workspace, hidden_folders
-from catfs.values import dataclass
+from catfs.values import dataclass, make_ready
 
 
 class SessionKind(StrEnum):
@@ -155,6 +157,8 @@ class Session:
             self._open_lowers(stack, workspace)
             self._open_view(stack, workspace, resumed=resumed)
             self._open_base(stack)
+            if kind is SessionKind.RUN:
+                self._go_ahead(stack)
             self._stack = stack.pop_all()
 
     def _open_lowers(self, stack: ExitStack, workspace: Workspace) -> None:
@@ -191,6 +195,7 @@ class Session:
         else:
             self.view = View(self._domains, data, self.log, durable=durable)
         self._digests = ContentDigests()
+        self._ahead: Ahead | None = None
 
     def _open_base(self, stack: ExitStack) -> None:
         """Begin to read the domains whole, unless that was done."""
@@ -198,6 +203,20 @@ class Session:
             self._places.forget()
         self.base = open_base(self._places)
         stack.callback(self.base.stop)
+
+    def _go_ahead(self, stack: ExitStack) -> None:
+        """Let the log be followed in the quiet moments of the view; a mount may live for weeks."""
+        view, noting = self._empty_view(self.view.data), self._originals.noting_bases
+        self._ahead = Ahead(self.log, self.log_path, view, noting, self._digests, self._fold_early)
+        stack.callback(self._ahead.close)
+        self.view.when_quiet = self._ahead.step
+
+    def _fold_early(self, again: View) -> None:
+        """Fold a view on what is known of the domains, for what that brings into memory."""
+        for index, base in enumerate(self.base.known(lambda _index, _since: ())):
+            nodes = LayeredNodes(MemoryNodes(), base.nodes)
+            tree = Tree(nodes, base.root_entry)
+            fold(again, index, tree, nodes, self._digests, base.hard_links)
 
     def __enter__(self) -> Self:
         return self
@@ -291,18 +310,21 @@ class Session:
         committed = self._committed.since(domain, since)
         return None if committed is None else committed | self._originals.used(self.view, index)
 
-    def look_ahead(self) -> None:
-        """Read what the end will ask for and is known already, while the command runs.
+    def states_of_nothing(self) -> list[DomainState]:
+        """Give what `states` would give of a session in which nothing happened, as far as that is known.
 
-        That is what other runs have committed so far, and, by judging a session in which nothing happened,
-        the beginnings of index and packs. What goes wrong goes wrong again at the end, and is told then.
+        Asked while the command runs, it reads what the end will ask for: what other runs have committed so
+        far, the beginnings of index and packs.
+
+        Raises:
+            CatfsError, OSError: as `states`.
         """
-        with suppress(CatfsError, OSError):
-            for declaration, since in zip(self.declarations, self.base.known_since(), strict=False):
-                self._committed.since(os.fsencode(declaration.path), since)
-            nothing = View(self._domains, self.view.data, NoTrace(), ReplayClock(), by_name=True)
-            for index, base in enumerate(self.base.known(lambda _index, _since: ())):
-                self._state(index, base, nothing, nothing)
+        for declaration, since in zip(self.declarations, self.base.known_since(), strict=False):
+            self._committed.since(os.fsencode(declaration.path), since)
+        make_ready(ProcessRecord, WriteRecord, Change)
+        nothing = self._empty_view(self.view.data)
+        bases = self.base.known(lambda _index, _since: ())
+        return [self._state(index, base, nothing, nothing) for index, base in enumerate(bases)]
 
     def judged(self) -> None:
         """Hear that the last judgement was given: the base of a run is not asked for again."""
@@ -320,7 +342,8 @@ class Session:
         """
         self.log.flush()
         try:
-            bases, again = self.bases(), self._replayed(self.view.data)
+            bases = self.bases()
+            again = (self._ahead and self._ahead.finish()) or self._replayed(self.view.data)
             return [self._state(index, base, self.view, again) for index, base in enumerate(bases)]
         except (UnreadableDomainError, MachineError, ReplayError, OSError) as error:
             for index in range(len(self.declarations)):
@@ -351,10 +374,14 @@ class Session:
             hard_links=base.hard_links,
         )
 
+    def _empty_view(self, data: DataFile, *, durable: bool = False) -> View:
+        """Give a view in which nothing happened yet, for a replay."""
+        # One that is only compared sees few names; one that is served goes on from here.
+        return View(self._domains, data, NoTrace(), ReplayClock(), durable=durable, by_name=not durable)
+
     def _replayed(self, data: DataFile, *, durable: bool = False) -> View:
         """Make the view again from the lower and the log alone."""
-        # One that is only compared sees few names; one that is served goes on from here.
-        view = View(self._domains, data, NoTrace(), ReplayClock(), durable=durable, by_name=not durable)
+        view = self._empty_view(data, durable=durable)
         name = self.log_path.name
         with self.log_path.open("rb") as stream:
             undone = Undone.of_lines(log_lines(stream, name))

@@ -23,9 +23,12 @@ from catfs.merkle import MemoryNodes, Tree
 from catfs.overlay import (
     ContentDigests,
     DirectoryLower,
+    Domain,
     HardLinks,
     Lower,
+    NoTrace,
     Processes,
+    ReplayClock,
     View,
     WriteLog,
     fold,
@@ -36,6 +39,7 @@ from catfs.overlay.attributes import AttributeChanges
 from catfs.overlay.nodes import Directory, Node
 from catfs.proof.capture import capture
 from catfs.records.write_record import ProcessRecord, WriteRecord
+from catfs.runtime.ahead import Ahead
 from tests.support.memory_lower import DEVICE, MemoryLower
 from tests.support.trees import SAMPLE_HARD_LINKS, RealTree, build_sample, walk_real
 from tests.support.twin import Open, Twin
@@ -95,6 +99,8 @@ class OverlayMachine(RuleBasedStateMachine):
         self.data = memory_data()
         self.view = make_view(self.lower(), self.trace, self.data)
         self.twin = Twin(self.view, real.top, {b"a": self.sample_xattrs()})
+        followed = View([Domain(self.lower())], self.data, NoTrace(), ReplayClock(), by_name=True)
+        self.ahead = Ahead(self.trace, self.folder / "log", followed, iter, self.digests, self.fold)
 
     def prepare_lower(self) -> None:
         """Make the lower, and its base and hard links."""
@@ -329,6 +335,12 @@ class OverlayMachine(RuleBasedStateMachine):
         """Fold in the middle: it must neither be wrong now nor make a later one wrong."""
         assert self.fold(self.view) == self.twin_tree()
 
+    @rule(pieces=st.integers(1, 8))
+    def quiet(self, pieces: int) -> None:
+        """Follow the log in a moment without requests, as far as it lasts."""
+        while pieces and self.ahead.step():
+            pieces -= 1
+
     # What must hold in the end.
 
     def fold(self, view: View) -> Tree:
@@ -348,6 +360,7 @@ class OverlayMachine(RuleBasedStateMachine):
         try:
             self.check_end()
         finally:
+            self.ahead.close()
             self.twin.close()
             self.processes.close()
             self.close_lower()
@@ -376,6 +389,10 @@ class OverlayMachine(RuleBasedStateMachine):
             self.twin.compare_listing(path)
         check_untouched_names(self.view)
         assert whole_state(second) == whole_state(self.view)
+        followed = self.ahead.finish()
+        assert followed is not None
+        assert self.fold(followed) == expected
+        assert whole_state(followed) == whole_state(self.view)
         self.check_lower()
 
     def replay(self) -> View:

@@ -415,6 +415,22 @@ def test_an_idle_connection_pauses(kernel: Kernel) -> None:
     assert kernel.connection.serve(10, 0) is State.IDLE
 
 
+def test_what_can_wait_is_done_piece_by_piece_and_a_request_comes_first(kernel: Kernel) -> None:
+    """A piece is followed by the next one, unless a request came meanwhile: that is answered before."""
+    answered: list[int] = []
+
+    def piece() -> bool:
+        answered.append(kernel.connection.requests)
+        if len(answered) == 2:
+            kernel._ours.send(wire.IN_HEADER.pack(wire.IN_HEADER.size, Opcode.STATFS, 7, 1, 0, 0, 0, 0, 0))
+        return len(answered) < 4
+
+    before = kernel.connection.requests
+    kernel.view.when_quiet = piece
+    assert kernel.connection.serve(10, 0) is State.IDLE
+    assert answered == [before, before, before + 1, before + 1]
+
+
 def test_notices_have_the_form_of_the_protocol(kernel: Kernel) -> None:
     """Each notice has its code where a reply has its error, and no request id."""
     notifier = Notifier(kernel.descriptor)

@@ -90,12 +90,15 @@ class Connection:
             OSError: when the connection cannot be read for another reason than its end.
         """
         poll, receive, waiting = self._poll, self._receive, self.waiting
+        patience = wait_milliseconds
         for _ in range(requests_max):
-            if not waiting.blocks and not poll(wait_milliseconds):
+            if not waiting.blocks and not poll(patience):
                 waiting.pause()
-                if self._tidy_up():
-                    continue
-                return State.IDLE
+                if not self._tidy_up() and not self._view.when_quiet():
+                    return State.IDLE
+                patience = 0  # it is quiet: what else can wait is done at once, unless a request came
+                continue
+            patience = wait_milliseconds
             length = receive()
             if length > 0:
                 waiting.note_request()
