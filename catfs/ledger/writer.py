@@ -44,7 +44,9 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class RunWriter:
-    """Writes one run folder. Use it as a context manager; leaving it closes descriptors and removes nothing.
+    """Writes one run folder, up to a proof that `publish_proof` lets count.
+
+    Use it as a context manager; leaving it closes descriptors and removes nothing.
 
     Args:
         folder: Where the run folder is to be; its parent exists.
@@ -86,7 +88,7 @@ class RunWriter:
         return dict(self._files)
 
     def write_record(self, name: str, record: FileRecord) -> None:
-        """Write a record. It is durable once the run is finished.
+        """Write a record. It is durable once the proof is prepared.
 
         Args:
             name: One of the names of a run folder, such as JOBSPEC.json or steps/01.json; not the proof.
@@ -242,23 +244,6 @@ class RunWriter:
                     os.unlink(last, dir_fd=folder)
         self._files = {name: digest for name, digest in self._files.items() if name in kept}
 
-    def publish(self) -> None:
-        """Let the prepared proof count, which completes the run.
-
-        Raises:
-            OSError: when the disk refuses.
-        """
-        publish_proof(self.folder)
-
-    def finish(self, proof: Proof) -> None:
-        """Prepare a proof and publish it at once.
-
-        Raises:
-            FormatError, OSError: as `prepare`.
-        """
-        self.prepare(proof)
-        self.publish()
-
     @contextmanager
     def _new_file(self, name: str) -> Iterator[int]:
         """Give the descriptor of a new file."""
@@ -273,7 +258,7 @@ class RunWriter:
         """Give the folder of a file, made at first use, and its name there."""
         schemas_of(name)
         if name == PROOF_FILE:
-            raise FormatError(name, "the proof is written by finish, last of all")
+            raise FormatError(name, "the proof is written by prepare, last of all")
         above, _, last = name.rpartition("/")
         if not above:
             return self._descriptor, last.encode()

@@ -28,8 +28,6 @@ class SealedLog:
     def __init__(self, source: LogSource, proof: Proof | None) -> None:
         self.source = source
         self.proof = proof
-        self.records = 0
-        """Records that the last reading gave."""
         self.is_cut_off = False
         """Whether the last reading ended at a last line without its end: of a log that nothing seals only."""
 
@@ -47,14 +45,13 @@ class SealedLog:
                 seals; it names the first record that is wrong.
             OSError: when the file cannot be read.
         """
-        self.records, self.is_cut_off = 0, False
+        self.is_cut_off = False
         name, times = self.source.name, LogTimes()
         with self.source.path.open("rb") as file:
             stream = _HashingStream(file)
             try:
                 for record in log_records(log_lines(stream, name), name):
                     yield record
-                    self.records += 1
                     times.note(record.seq, record.t)
             except LogDamageError as error:
                 if not self._may_end_so(error):

@@ -246,7 +246,8 @@ def test_numbers_arrive_as_they_were_packed(browser: Browser, tmp_path: Path) ->
     lengths = [0, 1, 127, 128, 16384, 2**31, 2**40 + 7, 2**53 - 1, 9]
     columns = {name: NumberColumn(differs=name != "length") for name in ("time", "length", "offset")}
     for column, numbers in zip(columns.values(), (times, lengths, list(reversed(times))), strict=True):
-        column.extend(numbers)
+        for number in numbers:
+            column.append(number)
     empty = {
         name: NumberColumn(differs=False)
         for name in ("op", "process", "file", "second_record", "second_path")

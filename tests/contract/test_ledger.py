@@ -60,7 +60,8 @@ def _write(folder: Path, sample: Sample, *, finish: bool = True) -> Proof:
         assert writer.add_log(log) == summary_of(log_bytes())
         proof = replace(sample.proof, files=writer.files)
         if finish:
-            writer.finish(proof)
+            writer.prepare(proof)
+            assert publish_proof(folder)
     return proof
 
 
@@ -144,7 +145,7 @@ def test_names_and_records_must_fit(tmp_path: Path) -> None:
             writer.write_bytes("../escape", b"")
         with pytest.raises(FormatError, match=r"expected a record of status\.v1"):
             writer.write_record(STATUS_FILE, job)
-        with pytest.raises(FormatError, match="written by finish"):
+        with pytest.raises(FormatError, match="written by prepare"):
             writer.write_record(PROOF_FILE, sample_run().proof)
         with pytest.raises(FormatError, match="expected a record of no schema"):
             writer.write_record("steps/01.stdout", job)
@@ -156,7 +157,7 @@ def test_a_proof_must_list_what_is_there(tmp_path: Path) -> None:
     with RunWriter(tmp_path / "run-1") as writer:
         writer.write_record(JOBSPEC_FILE, sample_job())
         with pytest.raises(FormatError, match=r"expected the files of the folder, but .* differs"):
-            writer.finish(sample_run().proof)
+            writer.prepare(sample_run().proof)
     assert not RunReader(tmp_path / "run-1").is_complete
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from catfs.digest import Digest
-from catfs.ledger import RunWriter
+from catfs.ledger import RunWriter, publish_proof
 from catfs.merkle import MemoryNodes, Tree, diff
 from catfs.proof import (
     DomainEvidence,
@@ -169,7 +169,8 @@ class SampleWorkspace:
             note = BaseNote(BaseKind.FULL, START, sum(1 for _ in base.items()) - 1)
             facts = ProofFacts(START + 10**9, 3, (note,), summary)
             proof = assemble_proof(job, evidence, verdict, [post.root], facts, writer.files)
-            writer.finish(proof)
+            writer.prepare(proof)
+        publish_proof(folder)
         if verdict.commits:
             self._publish(changes)
         self._set_age(folder)

@@ -8,7 +8,7 @@ times the largest file. 200,000 records take about a megabyte.
 
 import base64
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
@@ -44,11 +44,6 @@ class NumberColumn:
             data.append(value & 127 | 128)
             value >>= 7
         data.append(value)
-
-    def extend(self, numbers: Iterable[int]) -> None:
-        """Add numbers."""
-        for number in numbers:
-            self.append(number)
 
     @property
     def data(self) -> bytes:
