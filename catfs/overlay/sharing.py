@@ -14,8 +14,8 @@ from catfs.limits import DUE_BYTES_MAX, RELEASE_BYTES_MIN, SMALL_RUNS_MAX
 from catfs.overlay.data_file import DataFile
 
 
-class SharedRanges:
-    """A set of byte positions, kept as runs that neither overlap nor touch."""
+class RangeSet:
+    """A set of positions in the data file, kept as runs that neither overlap nor touch."""
 
     __slots__ = ("_ends", "_starts")
 
@@ -69,10 +69,10 @@ class SharedRanges:
         Returns:
             Position and length of each run that was taken away.
         """
-        kept, taken = SharedRanges(), []
+        kept, taken = RangeSet(), []
         for position, length in used:
             kept.add(position, length)
-        found = SharedRanges()
+        found = RangeSet()
         for start, end in zip(self._starts, self._ends, strict=True):
             for low, high in pairwise((start, *kept._edges(start, end), end)):
                 if kept.overlaps(low, high - low):
@@ -94,7 +94,7 @@ class SharedRanges:
         self._ends.clear()
 
     def overlaps(self, position: int, length: int) -> bool:
-        """Say whether any byte of a run is shared."""
+        """Say whether any byte of a run is in the set."""
         index = bisect_right(self._ends, position)
         return index < len(self._starts) and self._starts[index] < position + length
 
@@ -113,8 +113,8 @@ class FreedRanges:
     def __init__(self, data: DataFile) -> None:
         self._data = data
         self._waiting: list[tuple[int, int]] = []
-        self._small = SharedRanges()
-        self._due = SharedRanges()
+        self._small = RangeSet()
+        self._due = RangeSet()
         self._due_bytes = 0
 
     def add(self, position: int, length: int) -> None:

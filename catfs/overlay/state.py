@@ -25,7 +25,7 @@ from catfs.overlay.nodes import (
     node_from_lower,
 )
 from catfs.overlay.resting import RestingNodes
-from catfs.overlay.sharing import FreedRanges, SharedRanges
+from catfs.overlay.sharing import FreedRanges, RangeSet
 from catfs.overlay.trace import Place, Trace
 from catfs.values import dataclass
 
@@ -112,7 +112,7 @@ class ViewState:
         self.handles: dict[int, Handle] = {}
         self.used: set[Origin] = set()
         """Every lower file that was read or touched: what must still be as it was before a commit."""
-        self.shared = SharedRanges()
+        self.shared = RangeSet()
         """The runs of the data file that several files point at."""
         self.forget_attributes: Callable[[int], None] = _nobody_caches
         """Tells whoever caches attributes that those of an inode changed without having been asked to;

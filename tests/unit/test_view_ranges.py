@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from catfs.overlay import View
 from catfs.overlay.nodes import File
-from catfs.overlay.sharing import SharedRanges
+from catfs.overlay.sharing import RangeSet
 from tests.support.memory_lower import MemoryLower
 from tests.support.views import (
     ACTOR,
@@ -66,7 +66,7 @@ def bench() -> Iterator[Bench]:
 @given(_RUNS, st.integers(0, 80), st.integers(1, 12))
 def test_shared_ranges_are_a_set(runs: list[tuple[int, int]], position: int, length: int) -> None:
     """A run overlaps exactly when one of its bytes was added, in whatever order they came."""
-    ranges, model = SharedRanges(), set[int]()
+    ranges, model = RangeSet(), set[int]()
     for start, count in runs:
         ranges.add(start, count)
         model.update(range(start, start + count))

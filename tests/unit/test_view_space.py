@@ -12,7 +12,7 @@ from catfs.limits import DUE_BYTES_MAX, RELEASE_BYTES_MIN, SHARED_SWEEP_BYTES
 from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 from catfs.overlay import DataFile
 from catfs.overlay.nodes import File, error_of
-from catfs.overlay.sharing import FreedRanges, SharedRanges
+from catfs.overlay.sharing import FreedRanges, RangeSet
 from tests.support.memory_lower import MemoryLower
 from tests.support.views import (
     ACTOR,
@@ -133,7 +133,7 @@ def test_what_is_used_stays_shared(shared: list[tuple[int, int]], used: list[tup
     def positions(runs: list[tuple[int, int]]) -> set[int]:
         return {at for start, length in runs for at in range(start, start + length)}
 
-    ranges = SharedRanges()
+    ranges = RangeSet()
     for position, length in shared:
         ranges.add(position, length)
     taken = ranges.keep_only(used)
