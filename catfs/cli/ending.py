@@ -16,7 +16,7 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.mounted import conclude_suspended
 from catfs.runtime.mounts import is_mount_point
-from catfs.runtime.occupants import occupants
+from catfs.runtime.occupants import occupants, process_names
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.sessions import (
     ENDING_SECONDS_MAX,
@@ -33,9 +33,6 @@ ENDING_STATUSES = """\
 exit status: 0 ended; 1 something undeclared was left behind, the mount stays; 2 bad arguments;
 3 the domain changed underneath; 125 the mount is in use or catfs itself failed
 """
-
-_OCCUPANTS_SHOWN = 5
-"""Most processes that are named when a mount is in use."""
 
 
 def add_domain(parser: argparse.ArgumentParser) -> None:
@@ -274,7 +271,5 @@ def _unmount_place(domain: Path) -> None:
 
 def _by_whom(domain: Path) -> str:
     """Give the first processes that are in a mount, as the rest of a sentence; empty when none is seen."""
-    found = [f"{printable(name)} (process {pid})" for pid, name in occupants(domain)]
-    if len(found) > _OCCUPANTS_SHOWN:
-        found[_OCCUPANTS_SHOWN:] = [f"{len(found) - _OCCUPANTS_SHOWN} more"]
-    return f" by {', '.join(found)}" if found else ""
+    found = occupants(domain)
+    return f" by {process_names(found)}" if found else ""

@@ -135,12 +135,15 @@ def _refusal(error: CatfsError) -> Mapping[str, object]:
     return {"refused": printable(os.fsencode(str(error))), "exit_status": int(error.exit_status)}
 
 
-def ask(folder: Path, question: Mapping[str, object]) -> Mapping[str, object]:
+def ask(
+    folder: Path, question: Mapping[str, object], seconds: float = _ANSWER_SECONDS
+) -> Mapping[str, object]:
     """Ask a live session.
 
     Args:
         folder: The session's folder.
         question: What to ask.
+        seconds: How long the answer may take.
 
     Returns:
         The answer.
@@ -151,7 +154,7 @@ def ask(folder: Path, question: Mapping[str, object]) -> Mapping[str, object]:
         FormatError: when the answer cannot be read.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_ANSWER_SECONDS)
+        connection.settimeout(seconds)
         try:
             with _short_path(folder) as path:
                 connection.connect(path)

@@ -20,6 +20,7 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, with_policy
 from catfs.runtime.mounts import detach, is_mount_point
+from catfs.runtime.occupants import process_names
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session, SessionKind
@@ -27,6 +28,8 @@ from catfs.runtime.sessions import (
     ENDING_SECONDS_MAX,
     SessionFacts,
     clear_dead_session,
+    holders_of,
+    is_served,
     is_suspended,
     list_sessions,
     wait_until_ended,
@@ -124,10 +127,7 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
     there = [facts for facts in list_sessions(workspace) if facts.is_mount and domain in facts.domains]
     for facts in (wait_until_ended(facts, ENDING_SECONDS_MAX) for facts in there):
         if facts.live and not is_mount_point(domain):
-            raise UsageError(
-                f"the session {facts.identity} of {domain} is being ended by another command",
-                hint="wait for that, and try again",
-            )
+            raise _not_ended(facts, domain)
         if facts.is_mount and not facts.live:
             if is_mount_point(domain):
                 detach(os.fsencode(domain))
@@ -141,6 +141,22 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
     if is_mount_point(domain):
         raise UsageError(f"{domain} is mounted already", hint="`catfs umount` ends the session")
     return found, committed
+
+
+def _not_ended(facts: SessionFacts, domain: Path) -> UsageError:
+    """Say why a session has a server and no mount here."""
+    what = f"the session {facts.identity} of {domain}"
+    if not is_served(facts):
+        return UsageError(f"{what} is being ended by another command", hint="wait for that, and try again")
+    found = holders_of(facts)
+    if found:
+        place = f"in the mount namespace of {process_names(found)}"
+    else:
+        place = "elsewhere: in another namespace, bound to another path, or for a program in it"
+    return UsageError(
+        f"{what} goes on: it is unmounted here, and still mounted {place}",
+        hint="unmount it there, or end the session with `catfs umount --commit` or `--discard`",
+    )
 
 
 def _resumed_job(facts: SessionFacts, request: RunRequest) -> Job:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import orjson
 
-from catfs.errors import FormatError, UsageError, printable
+from catfs.errors import CatfsError, FormatError, UsageError, printable
 from catfs.records import JOBSPEC_FILE
 from catfs.records.fields import Fields
+from catfs.runtime.control import ask
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
+from catfs.runtime.occupants import holders
 from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.session_files import FACTS_FILE, LOCK_FILE
 from catfs.runtime.workspace import Workspace
@@ -25,6 +27,12 @@ ENDING_SECONDS_MAX = 60.0
 """How long a server may take to bring its session to a busy disk when it cannot be asked instead."""
 
 _LOOK_SECONDS = 0.02
+
+_HOLDERS_SECONDS = 1.0
+"""How long the kernel may take to take a mount down before it is asked, as often, who holds it."""
+
+_STATUS_SECONDS = 5.0
+"""How long a server may take to say how it stands; one that is writing out what it has says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,8 @@ def wait_until_ended(facts: SessionFacts, seconds: float = _ENDING_SECONDS) -> S
     """Wait for a server that is just ending, and give what is known of its session then.
 
     After an `umount` a server writes out what it has; of a killed one the helper may live a moment longer.
-    Until then the session can be neither resumed nor cleared. One whose server serves is given at once.
+    Until then the session can be neither resumed nor cleared. One whose server serves is given at once, and
+    soon one whose mount lives on in another mount namespace.
 
     Args:
         facts: The session; without a live server there is nothing to wait for.
@@ -158,11 +167,30 @@ def wait_until_ended(facts: SessionFacts, seconds: float = _ENDING_SECONDS) -> S
     Raises:
         FormatError: when its facts are damaged.
     """
-    deadline = time.monotonic() + seconds
-    while facts.live and _is_ending(facts) and time.monotonic() < deadline:
+    start = time.monotonic()
+    next_question = start + _HOLDERS_SECONDS
+    while facts.live and _is_ending(facts) and (now := time.monotonic()) < start + seconds:
+        if now >= next_question:
+            if holders_of(facts) and is_served(facts):
+                break
+            next_question = time.monotonic() + _HOLDERS_SECONDS
         time.sleep(_LOOK_SECONDS)
         facts = read_session(facts.folder)
     return facts
+
+
+def is_served(facts: SessionFacts) -> bool:
+    """Say whether the server of a session answers, and still has a mount to serve."""
+    try:
+        return ask(facts.folder, {"ask": "status"}, _STATUS_SECONDS).get("mounted") is True
+    except CatfsError:
+        return False
+
+
+def holders_of(facts: SessionFacts) -> list[tuple[int, bytes]]:
+    """Give id and name of each process in whose mount namespace, another than ours, a session is mounted."""
+    workspace = Workspace.of_session(facts.folder).root
+    return [found for domain in facts.domains for found in holders(domain, workspace)]
 
 
 def wait_until_gone(facts: SessionFacts) -> None:

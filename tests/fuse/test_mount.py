@@ -148,6 +148,25 @@ def test_copy_of_the_mount_in_another_namespace_does_not_keep_it(mount: Mount) -
     assert (mount.domain / "made").read_text() == "made\n"
 
 
+def test_mount_that_lives_on_in_another_namespace_is_named_with_who_holds_it(mount: Mount) -> None:
+    """After a plain umount the server goes on for the copy; mounting again says so, and works without it."""
+    mount.mount()
+    (mount.domain / "made").write_text("made\n")
+    words = ["unshare", "-m", "sh", "-c", "echo ready; read line"]
+    other = subprocess.Popen(words, cwd=mount.workspace, stdin=-1, stdout=-1, stderr=subprocess.STDOUT)
+    with Started(other) as container:
+        assert container.read_line() == b"ready"
+        subprocess.run(["umount", mount.domain], check=True, timeout=TIMEOUT_SECONDS)
+        result = mount.catfs("mount", "domain")
+        assert result.status == 2
+        assert f"still mounted in the mount namespace of sh (process {other.pid})" in result.stderr
+        container.say()
+        container.end()
+    assert "goes on, with" in mount.mount().stderr
+    assert (mount.domain / "made").read_text() == "made\n"
+    assert mount.catfs("umount", "domain", "--discard").status == 0
+
+
 def test_two_mounts_end_in_any_order(mount: Mount, tmp_path: Path) -> None:
     """The server of a later mount does not hold the earlier one."""
     (tmp_path / "second").mkdir()
