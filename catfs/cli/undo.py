@@ -88,14 +88,14 @@ def _check(workspace: Workspace, facts: SessionFacts, word: str) -> int:
     match = _WORD.fullmatch(word)
     if match is None:
         raise UsageError(f"expected the first record to undo as SEQ.., got {printable(os.fsencode(word))!r}")
+    run_id = None if facts.live else committed_run(workspace, facts.folder)
+    if run_id is not None:
+        raise UsageError(f"the session was committed by run {run_id}", hint="`catfs umount --commit` ends it")
     if not facts.history:
         raise UsageError(
             f"the session {facts.identity} keeps no history, so it cannot go back",
             hint="begin it with --history",
         )
-    run_id = None if facts.live else committed_run(workspace, facts.folder)
-    if run_id is not None:
-        raise UsageError(f"the session was committed by run {run_id}", hint="`catfs umount` ends it")
     return record_of(match[1], PastLog(ask_log(facts)).size)
 
 

@@ -13,9 +13,8 @@ from catfs.durable import publish
 from catfs.errors import FormatError
 from catfs.ledger import RunReader
 from catfs.records import Outcome, check_run_id
+from catfs.runtime.session_files import COMMIT_FILE
 from catfs.runtime.workspace import Workspace
-
-_NOTE = "commit.json"
 
 
 def note_commit(folder: Path, run_id: str) -> None:
@@ -28,7 +27,7 @@ def note_commit(folder: Path, run_id: str) -> None:
     Raises:
         OSError: when it cannot be written durably.
     """
-    publish(folder, _NOTE.encode(), orjson.dumps({"run_id": run_id}), mode=0o600)
+    publish(folder, COMMIT_FILE.encode(), orjson.dumps({"run_id": run_id}), mode=0o600)
 
 
 def committed_run(workspace: Workspace, folder: Path) -> str | None:
@@ -44,9 +43,9 @@ def committed_run(workspace: Workspace, folder: Path) -> str | None:
         FormatError: when the note or the proof of the run is damaged.
         OSError: when one of them cannot be read.
     """
-    what = str(folder / _NOTE)
+    what = str(folder / COMMIT_FILE)
     try:
-        note = orjson.loads((folder / _NOTE).read_bytes())
+        note = orjson.loads((folder / COMMIT_FILE).read_bytes())
     except FileNotFoundError:
         return None
     except orjson.JSONDecodeError as error:

@@ -28,6 +28,7 @@ from catfs.runtime.sessions import (
     ENDING_SECONDS_MAX,
     SessionFacts,
     clear_dead_session,
+    half_removed,
     holders_of,
     is_served,
     is_suspended,
@@ -124,6 +125,10 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
         The session that can be resumed there, and the run by which one was committed; None for neither.
     """
     found = committed = None
+    for facts, run_id in half_removed(workspace):
+        if domain in facts.domains:
+            committed = run_id
+            clear_dead_session(facts)
     there = [facts for facts in list_sessions(workspace) if facts.is_mount and domain in facts.domains]
     for facts in (wait_until_ended(facts, ENDING_SECONDS_MAX) for facts in there):
         if facts.live and not is_mount_point(domain):
@@ -131,10 +136,10 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
         if facts.is_mount and not facts.live:
             if is_mount_point(domain):
                 detach(os.fsencode(domain))
-            run_id = committed_run(workspace, facts.folder)
+            decided = committed_run(workspace, facts.folder)
             # Of one that cannot be gone on with the server was killed before it had mounted anything.
-            if fresh or run_id is not None or not is_suspended(facts):
-                committed = committed or run_id
+            if fresh or decided is not None or not is_suspended(facts):
+                committed = committed or decided
                 clear_dead_session(facts)
             else:
                 found = facts

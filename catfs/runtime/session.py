@@ -56,7 +56,7 @@ from catfs.runtime.mending import (
 )
 from catfs.runtime.moments import record_of
 from catfs.runtime.originals import Originals, collides
-from catfs.runtime.session_files import DATA_FILE, FACTS_FILE, LOCK_FILE, LOG_FILE
+from catfs.runtime.session_files import COMMIT_FILE, DATA_FILE, FACTS_FILE, LOCK_FILE, LOG_FILE
 from catfs.runtime.since import CommittedPaths
 from catfs.runtime.workspace import FOLDER, Workspace, hidden_folders
 from catfs.values import dataclass, make_ready
@@ -475,9 +475,11 @@ def remove_session_folder(folder: Path) -> None:
     """Remove a session's folder with all its files; there are no folders in it but an empty `mount`.
 
     What the session says of itself goes first: whoever finds the rest, of a process that was killed
-    meanwhile, does not take it for a session that can be resumed. The lock goes last.
+    meanwhile, does not take it for a session that can be resumed. By which run it was committed goes last but
+    for the lock: until then whoever asks for the session can be told.
     """
-    for path in sorted(folder.iterdir(), key=lambda path: (path.name != FACTS_FILE, path.name == LOCK_FILE)):
+    order = {FACTS_FILE: 0, COMMIT_FILE: 2, LOCK_FILE: 3}
+    for path in sorted(folder.iterdir(), key=lambda path: order.get(path.name, 1)):
         if stat.S_ISDIR(path.lstat().st_mode):
             path.rmdir()
         else:

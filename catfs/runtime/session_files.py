@@ -5,6 +5,9 @@ from typing import Final
 FACTS_FILE: Final = "session.json"
 """Who and what the session is."""
 
+COMMIT_FILE: Final = "commit.json"
+"""By which run it is being committed, or was."""
+
 LOCK_FILE: Final = "lock"
 """Held as long as the session lives."""
 

@@ -3,13 +3,17 @@
 import os
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 
 from catfs.errors import CatfsError, FormatError, UsageError, printable
+from catfs.ledger import RunReader
 from catfs.records import JOBSPEC_FILE
 from catfs.records.fields import Fields
+from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
@@ -128,8 +132,30 @@ def _domain_path(data: bytes) -> Path:
     return Path(os.fsdecode(data))
 
 
+def half_removed(workspace: Workspace) -> Iterator[tuple[SessionFacts, str]]:
+    """Give each session that was committed and removed but for a rest, with the run that says so.
+
+    Whoever removed it was killed meanwhile. What it said of itself is gone first; its domains are in the run.
+
+    Args:
+        workspace: Where to look. Interrupted commits must have been recovered before.
+
+    Raises:
+        FormatError: when the facts of a session cannot be read.
+        OSError: when the rest of one, or its run, cannot be read.
+    """
+    for facts in list_sessions(workspace):
+        if facts.live or facts.kind is not SessionKind.UNKNOWN:
+            continue
+        with suppress(FormatError):  # `catfs doctor` speaks of what is damaged
+            run_id = committed_run(workspace, facts.folder)
+            if run_id is not None:
+                domains = RunReader(workspace.runs / run_id).job().domains
+                yield replace(facts, domains=tuple(map(_domain_path, domains))), run_id
+
+
 def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
-    """Give the mount session of a domain, whether its server lives or is gone.
+    """Give the mount session of a domain, whether its server lives or is gone, or was killed at its very end.
 
     Args:
         workspace: Where to look.
@@ -138,12 +164,15 @@ def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     Raises:
         UsageError: when there is none, or several and no domain was named.
     """
+    wanted = None if domain is None else Path(os.path.realpath(domain))
     found = [
-        facts for facts in list_sessions(workspace) if (facts.is_mount and facts.live) or is_suspended(facts)
+        facts
+        for facts in list_sessions(workspace)
+        if ((facts.is_mount and facts.live) or is_suspended(facts))
+        and (wanted is None or wanted in facts.domains)
     ]
-    if domain is not None:
-        wanted = Path(os.path.realpath(domain))
-        found = [facts for facts in found if wanted in facts.domains]
+    if not found:  # one that is over may not have been told of
+        found = [facts for facts, _ in half_removed(workspace) if wanted is None or wanted in facts.domains]
     if len(found) == 1:
         return found[0]
     if found:

@@ -136,14 +136,17 @@ def test_rebase_overwrites_nobody(mount: Mount, *, killed: bool) -> None:
 
 
 @pytest.mark.parametrize("ending", ["mount", "commit", "discard"])
-def test_session_killed_after_its_commit_is_known_to_be_committed(mount: Mount, ending: str) -> None:
+@pytest.mark.parametrize("last", ["session.json", "JOBSPEC.json", "commit.json"])
+def test_session_killed_after_its_commit_is_known_to_be_committed(
+    mount: Mount, ending: str, last: str
+) -> None:
     """The server dies when its outputs are in place, before it could say so; no command sees a conflict."""
     (mount.domain / "written").write_text("mine\n")
     (mount.domain / "out").write_text("mine\n")
     mount.kill()
     [session] = (mount.root / ".catfs" / "sessions").iterdir()
-    # The folder of the session is removed last of all, this file first: there the command is killed.
-    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(session / "session.json")]
+    # The folder of the session is removed last of all, session.json first: there the command is killed.
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(session / last)]
     inject = ["-e", "trace=unlink", "-e", "inject=unlink:signal=SIGKILL:when=1"]
     command = [*words, *inject, str(CATFS), "umount", "domain", "--commit"]
     ended = subprocess.run(command, cwd=mount.root, capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
