@@ -26,6 +26,7 @@ from catfs.merkle.nodes import (
     encode_leaf,
     encode_row,
     load_node,
+    put_changed,
 )
 from catfs.records import Entry
 
@@ -204,7 +205,7 @@ def _update(
     before = len(node.names)
     same_names = node.with_rows(changes)
     if same_names is not None:
-        return _Outcome(nodes.put(same_names) if before else None, before, before)
+        return _Outcome(put_changed(nodes, same_names) if before else None, before, before)
     rows = dict(zip(node.names, node.rows(), strict=True))
     for name, row in changes.items():
         if row is None:
@@ -229,7 +230,7 @@ def _update_fan(nodes: NodeStore, fan: Fan, changes: Mapping[bytes, bytes | None
     kept = {value: digest for value, digest in changed.items() if digest is not None}
     is_same_shape = len(kept) == len(changed) and all(fan.child(value) is not None for value in changed)
     if total > LEAF_ENTRIES_MAX and is_same_shape:
-        return _Outcome(nodes.put(fan.with_children(total, kept)), fan.total, total)
+        return _Outcome(put_changed(nodes, fan.with_children(total, kept)), fan.total, total)
     children = {value: child for value, child in fan.children() if value not in changed} | kept
     if total > LEAF_ENTRIES_MAX:
         return _Outcome(nodes.put(encode_fan(fan.level, total, children)), fan.total, total)

@@ -11,14 +11,13 @@ few calls over whole columns, and reading one entry out of 256 does not unpack t
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from operator import ge
 
 from catfs.digest import DIGEST_BYTES, EMPTY_DIGEST, Digest
 from catfs.errors import FormatError, printable
 from catfs.limits import FILE_BYTES_MAX, NAME_BYTES_MAX
-from catfs.merkle.node_store import NodeSource
+from catfs.merkle.node_store import NodeSource, NodeStore
 from catfs.records import Entry, Kind
 from catfs.values import dataclass
 
@@ -55,7 +54,7 @@ _DIGEST_AT = 11
 _SIZE_HIGH_BYTE = _DIGEST_AT - 1
 _NO_SIZE = bytes(_DIGEST_AT - _SIZE_AT)
 
-_DECODED_MAX = 128
+_DECODED_MAX = 256
 """Nodes that are kept as they were decoded, a few MB at most: whoever changes a tree and compares it with
 another reads the nodes on the way again and again."""
 
@@ -201,8 +200,8 @@ class Leaf:
             middle = (low + high) // 2
             pending += [(middle, high), (low, middle)]
 
-    def with_rows(self, rows: Mapping[bytes, bytes | None]) -> bytes | None:
-        """Give the bytes of this leaf with other rows for some of its names, tag byte first.
+    def with_rows(self, rows: Mapping[bytes, bytes | None]) -> "Leaf | None":
+        """Give this leaf with other rows for some of its names.
 
         Args:
             rows: The rows; None for a name that is to go.
@@ -216,8 +215,12 @@ class Leaf:
             if row is None or at == len(self.names) or self.names[at] != name:
                 return None
             table[at * ROW_BYTES : (at + 1) * ROW_BYTES] = row
+        return Leaf(self.names, bytes(table))
+
+    def encoded(self) -> bytes:
+        """Give the bytes of this leaf, tag byte first."""
         head = _LEAF_HEAD.pack(LEAF_TAG, NODE_VERSION, len(self.names))
-        return b"".join([head, table, b"\0".join(self.names)])
+        return b"".join([head, self.table, b"\0".join(self.names)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +254,8 @@ class Fan:
             if old != new:
                 yield Digest(old), Digest(new)
 
-    def with_children(self, total: int, children: Mapping[int, Digest]) -> bytes:
-        """Give the bytes of this fan with other digests for some children that it has, tag byte first.
+    def with_children(self, total: int, children: Mapping[int, Digest]) -> "Fan":
+        """Give this fan with other digests for some children that it has.
 
         Args:
             total: Number of directory entries below it then.
@@ -268,8 +271,12 @@ class Fan:
             assert self.present & bit
             at = DIGEST_BYTES * (self.present & (bit - 1)).bit_count()
             table[at : at + DIGEST_BYTES] = digest.raw
+        return Fan(self.level, total, self.present, bytes(table))
+
+    def encoded(self) -> bytes:
+        """Give the bytes of this fan, tag byte first."""
         present = self.present.to_bytes(32, "little")
-        return _FAN_HEAD.pack(FAN_TAG, NODE_VERSION, self.level, total, present) + table
+        return _FAN_HEAD.pack(FAN_TAG, NODE_VERSION, self.level, self.total, present) + self.table
 
     def children(self) -> Iterator[tuple[int, Digest]]:
         """Give each byte value that has a child, ascending, with the digest of the child."""
@@ -370,15 +377,29 @@ def load_node(nodes: NodeSource, digest: Digest) -> Leaf | Fan:
     if digest.raw == EMPTY_DIRECTORY.raw:
         return _EMPTY_LEAF
     try:
-        return _decoded(nodes.get(digest))
+        blob = nodes.get(digest)
+        node = _decoded.get(blob) or decode_node(blob)
     except FormatError as error:
         raise FormatError(f"tree node {digest.hex}", error.problem) from error
+    _remember(blob, node)
+    return node
 
 
-@lru_cache(_DECODED_MAX)
-def _decoded(node: bytes) -> Leaf | Fan:
-    """Give a node as `decode_node` does, known from the last time where it is; nobody changes it."""
-    return decode_node(node)
+def put_changed(nodes: NodeStore, node: Leaf | Fan) -> Digest:
+    """Keep what `with_rows` or `with_children` made of a node, and give its digest.
+
+    Whoever compares the tree with the one before reads it next, and does not decode it for that.
+    """
+    blob = node.encoded()
+    _remember(blob, node)
+    return nodes.put(blob)
+
+
+def _remember(blob: bytes, node: Leaf | Fan) -> None:
+    """Remember how the bytes of a node are decoded; nobody changes it."""
+    if len(_decoded) >= _DECODED_MAX and blob not in _decoded:
+        del _decoded[next(iter(_decoded))]
+    _decoded[blob] = node
 
 
 def child_digests(node: Leaf | Fan) -> list[Digest]:
@@ -477,3 +498,6 @@ EMPTY_DIRECTORY = Digest.of(EMPTY_DIRECTORY_NODE)
 """The node digest of a directory without entries."""
 
 _EMPTY_LEAF = Leaf([], b"")
+
+_decoded: dict[bytes, Leaf | Fan] = {}
+"""The bytes of a node to what they say, the oldest first."""

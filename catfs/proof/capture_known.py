@@ -8,7 +8,8 @@ the use and not the domain. What it does not say, and why the verdicts hold all 
 
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -195,21 +196,19 @@ class _Refresh:
         self._seen[path] = None
         self.checked += 1
         found = known.find(name)
-        directory = self._open(path.rpartition(b"/")[0])
-        try:
-            status = os.lstat(name, dir_fd=directory)
-            if stat.S_ISDIR(status.st_mode):
-                ino, dev, _, _, _, mode, _ = STAT.unpack(found[0]) if found else (0,) * 7
-                self._seen[path] = self._enter(path, status, (dev, ino), mode)
-            else:
-                self._compare(path, directory, status, found)
-        except FileNotFoundError:
-            if found is not None:
-                self.changes[path] = None
-        except OSError as error:
-            raise CaptureError(path, f"cannot be read: {error.strerror}") from error
-        finally:
-            os.close(directory)
+        with self._opened(path.rpartition(b"/")[0]) as directory:
+            try:
+                status = os.lstat(name, dir_fd=directory)
+                if stat.S_ISDIR(status.st_mode):
+                    ino, dev, _, _, _, mode, _ = STAT.unpack(found[0]) if found else (0,) * 7
+                    self._seen[path] = self._enter(path, status, (dev, ino), mode)
+                else:
+                    self._compare(path, directory, status, found)
+            except FileNotFoundError:
+                if found is not None:
+                    self.changes[path] = None
+            except OSError as error:
+                raise CaptureError(path, f"cannot be read: {error.strerror}") from error
 
     def _enter(
         self, path: bytes, status: os.stat_result, place: tuple[int, int], mode: int
@@ -225,22 +224,20 @@ class _Refresh:
         if (status.st_dev, status.st_ino) in self._hidden:
             return None
         known = self._index.part(*place) if place == (status.st_dev, status.st_ino) else None
-        descriptor = self._open(path)
-        try:
-            if known is None:
+        if known is None:
+            with self._opened(path) as descriptor:
                 self.changes[path] = capture_below(descriptor, self._nodes, self._hidden, self._index)
-                return None
-            if stat.S_IMODE(status.st_mode) != stat.S_IMODE(mode):
-                self.changes[path] = Entry(Kind.DIRECTORY, stat.S_IMODE(status.st_mode))
-            is_same = (known.mtime, known.ctime) == (status.st_mtime_ns, status.st_ctime_ns)
-            if not is_same or self._index.may_hide_change(known.ctime):
+            return None
+        if stat.S_IMODE(status.st_mode) != stat.S_IMODE(mode):
+            self.changes[path] = Entry(Kind.DIRECTORY, stat.S_IMODE(status.st_mode))
+        is_same = (known.mtime, known.ctime) == (status.st_mtime_ns, status.st_ctime_ns)
+        if not is_same or self._index.may_hide_change(known.ctime):
+            with self._opened(path) as descriptor:
                 now = set(map(os.fsencode, os.listdir(descriptor)))
-                known.check()
-                before = set(known.names.split(b"\0")) - {b""}
-                for name in sorted(now ^ before):
-                    self._look_at_name(_joined(path, name), name, known)
-        finally:
-            os.close(descriptor)
+            known.check()
+            before = set(known.names.split(b"\0")) - {b""}
+            for name in sorted(now ^ before):
+                self._look_at_name(_joined(path, name), name, known)
         return known
 
     def _compare(
@@ -281,8 +278,17 @@ class _Refresh:
         for path in self._links.pop(key, ()):
             self.look_at(path)
 
-    def _open(self, path: bytes) -> int:
-        return open_directory_beneath(self._root, path.split(b"/") if path else [])
+    @contextmanager
+    def _opened(self, path: bytes) -> Iterator[int]:
+        """Give a descriptor of a directory of the domain inside the block."""
+        if not path:
+            yield self._root
+            return
+        descriptor = open_directory_beneath(self._root, path.split(b"/"))
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def _joined(path: bytes, name: bytes) -> bytes:

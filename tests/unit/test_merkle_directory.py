@@ -13,7 +13,7 @@ from catfs.merkle import (
     iterate_directory,
     update_directory,
 )
-from catfs.merkle.nodes import Fan, Leaf, decode_node, encode_fan, encode_leaf, encode_row
+from catfs.merkle.nodes import Fan, Leaf, decode_node, encode_fan, encode_leaf, encode_row, load_node
 from catfs.records import Entry, Kind
 
 
@@ -165,3 +165,19 @@ def test_a_fan_that_miscounts_is_refused() -> None:
     lying = nodes.put(encode_fan(0, 300, {1: leaf}))
     with pytest.raises(FormatError, match="expected 300 entries below it, got 1"):
         list(iterate_directory(nodes, lying))
+
+
+@pytest.mark.parametrize("count", [5, 300])
+def test_a_node_made_by_a_change_is_read_as_its_bytes_say(count: int) -> None:
+    """What is remembered of it, so that it need not be decoded, is no other node."""
+    nodes = MemoryNodes()
+    old = build_directory(nodes, _files(count).items())
+    new = update_directory(nodes, old, {b"name-3": Entry(Kind.FILE, 0o600, 1, Digest.of(b"new"))})
+    pending, seen = [new], 0
+    while pending:
+        digest = pending.pop()
+        node = load_node(nodes, digest)
+        assert node == decode_node(nodes.get(digest))
+        pending += [child for _, child in node.children()] if isinstance(node, Fan) else []
+        seen += 1
+    assert (seen > 1) == (count > 256)

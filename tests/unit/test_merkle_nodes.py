@@ -334,10 +334,10 @@ def test_changed_rows_of_two_leaves_are_found_and_written(changed: set[int], cou
     rows = {b"%03d" % number: other for number in changed if number < count}
     leaf = decode_node(encode_leaf(pairs))
     assert isinstance(leaf, Leaf)
-    written = leaf.with_rows(rows)
-    assert written == encode_leaf([(name, rows.get(name, row)) for name, row in pairs])
-    new = decode_node(written)
-    assert isinstance(new, Leaf)
+    new = leaf.with_rows(rows)
+    assert new is not None
+    assert new.encoded() == encode_leaf([(name, rows.get(name, row)) for name, row in pairs])
+    assert new == decode_node(new.encoded())
     assert list(leaf.changed_rows(new)) == [(name, ROW, other) for name in sorted(rows)]
     assert leaf.with_rows({b"000": None}) is None
     assert leaf.with_rows({b"absent": other}) is None
