@@ -8,23 +8,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from catfs.errors import CatfsError, ExitStatus, MachineError
 from catfs.runtime.launch import enter_private_namespace
-from tools.bench.arguments import check_directory, check_words, make_parser
+from tools.bench.arguments import PROFILED, check_directory, check_profile, check_words, make_parser
 from tools.bench.chart import draw_chart, import_pyplot
 from tools.bench.machine import Machine, describe_machine
 from tools.bench.material import FULL, QUICK
 from tools.bench.model import NONO, PEERS, Outcome, Row, UnavailableError, verdicts
 from tools.bench.peers import problem_of
+from tools.bench.perf import check_perf, events, recordings_text, watched
 from tools.bench.report import machine_text, markdown, promises_text, row_text, to_json
 from tools.bench.rows_files import file_rows
 from tools.bench.rows_log import log_rows
 from tools.bench.rows_programs import program_rows
-from tools.bench.rows_whole import whole_rows
+from tools.bench.rows_whole import build_row, whole_rows
 from tools.bench.runner import Plan, chosen, clear, run_rows
 from tools.bench.snapshots import import_nono
 
@@ -50,8 +52,13 @@ def _run(arguments: argparse.Namespace) -> int:
             extra = " (only when named)" if row.extra else ""
             print(f"{row.name:<18}{row.what}{extra}")
         return ExitStatus.RESTORED
+    profiled = [*file_rows(scale), *program_rows(scale), build_row(scale)]
+    if arguments.peers is None:
+        arguments.peers = list(PROFILED if arguments.profile else PEERS)
     check_words("row", arguments.rows, [row.name for row in rows])
+    check_words("row with a profile", arguments.profile, [row.name for row in profiled])
     check_words("peer", arguments.peers, PEERS)
+    check_profile(arguments)
     check_directory(arguments.directory)
     if arguments.chart is not None:
         import_pyplot()
@@ -59,6 +66,9 @@ def _run(arguments: argparse.Namespace) -> int:
         raise MachineError("the benchmark mounts and drops caches", hint="run it as root")
     if arguments.install:
         _install_missing(arguments.peers)
+    if arguments.profile:
+        check_perf()
+        return _measure(arguments, chosen(profiled, arguments.profile))
     return _measure(arguments, chosen(rows, arguments.rows))
 
 
@@ -74,17 +84,23 @@ def _measure(arguments: argparse.Namespace, rows: Sequence[Row]) -> int:
     status = None
     try:
         plan = Plan(peers, arguments.rounds, arguments.limit_seconds, directory)
+        show: Callable[[Outcome], Iterable[str]] = row_text
+        if arguments.profile:
+            folder, options = directory / "recordings", events()
+            rows = [watched(row, folder / row.name, options) for row in rows]
+            show = partial(recordings_text, folder)
         for outcome in run_rows(rows, plan, _tell):
             outcomes.append(outcome)
             if not arguments.markdown:
-                print("\n".join(row_text(outcome)), flush=True)
+                print("\n".join(show(outcome)), flush=True)
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     finally:
         clear(directory)
     if status is not None:
         _tell("interrupted: everything was unmounted and removed, and only whole rows are reported")
-    _report(arguments, machine, outcomes)
+    if not arguments.profile:
+        _report(arguments, machine, outcomes)
     return _status(outcomes, check=arguments.check) if status is None else status
 
 

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catfs.errors import UsageError
-from tools.bench.model import PEERS
+from tools.bench.model import DEVFUSE, FUSE_OVERLAYFS, NATIVE, PEERS
+
+PROFILED = (NATIVE, FUSE_OVERLAYFS, DEVFUSE)
+"""The peers that are profiled unless others are named: what the promises compare."""
 
 _EPILOG = """\
 examples:
   python -m tools.bench --list
   python -m tools.bench --rows create,stat-warm --peers fuse-overlayfs,catfs-devfuse
+  python -m tools.bench --profile find,rm
   python -m tools.bench --json result.json --chart result.png --markdown
 
 Needs root: it mounts, and it drops the kernel's caches. It mounts in a mount namespace of its own.
@@ -28,9 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rows", type=_words, default=[], metavar="A,B", help="only these rows (see --list)")
-    parser.add_argument(
-        "--peers", type=_words, default=list(PEERS), metavar="A,B", help=f"only these: {', '.join(PEERS)}"
-    )
+    parser.add_argument("--peers", type=_words, metavar="A,B", help=f"only these: {', '.join(PEERS)}")
     parser.add_argument(
         "--rounds", type=_positive, default=5, metavar="N", help="samples of each (default: 5)"
     )
@@ -56,6 +58,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="tiny amounts, to try the tool; times mean nothing"
     )
     parser.add_argument("--install", action="store_true", help="install what is missing with apt-get and pip")
+    parser.add_argument(
+        "--profile",
+        type=_words,
+        default=[],
+        metavar="A,B",
+        help="instead of comparing times, show where those of these rows go: processors, and requests to "
+        f"the server (needs perf; {', '.join(PROFILED)} unless --peers names others)",
+    )
     parser.add_argument("--list", action="store_true", help="list the rows and end")
     return parser
 
@@ -74,6 +84,23 @@ def check_words(kind: str, words: Sequence[str], known: Sequence[str]) -> None:
     for word in words:
         if word not in known:
             raise UsageError(f"there is no {kind} {word!r}", hint=f"known are {', '.join(known)}")
+
+
+def check_profile(arguments: argparse.Namespace) -> None:
+    """Refuse options that say what to do with times, where there is a profile instead.
+
+    Args:
+        arguments: The command line.
+
+    Raises:
+        UsageError: for the first of them.
+    """
+    for name in ("rows", "json", "chart", "markdown", "check"):
+        if arguments.profile and getattr(arguments, name):
+            raise UsageError(
+                f"--{name} cannot be given with --profile, which compares no times",
+                hint="leave one of the two out; rows to profile are named behind --profile",
+            )
 
 
 def check_directory(directory: Path) -> None:

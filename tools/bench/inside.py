@@ -53,17 +53,18 @@ class Work:
                 forget_entries()
             else:
                 os.sync()
-            sample = self._timed(opened, place.assets)
+            sample = self._timed(opened, place)
             self.verify(opened.root, place.assets)
         return sample
 
-    def _timed(self, opened: Opened, assets: Path) -> Sample:
+    def _timed(self, opened: Opened, place: Place) -> Sample:
         server = opened.server
         before = processor_seconds(server) if server is not None else 0.0
         gc.disable()
-        started = time.perf_counter()
-        self.run(opened.root, assets)
-        seconds = time.perf_counter() - started
+        with place.watch(server):
+            started = time.perf_counter()
+            self.run(opened.root, place.assets)
+            seconds = time.perf_counter() - started
         gc.enable()
         if server is None:
             return Sample(seconds)

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +63,16 @@ class Promise:
     row: str | None = None
 
 
+Watch = Callable[[int | None], AbstractContextManager[None]]
+"""Makes what the timed part of a sample happens in, from the process id of the server if that is known."""
+
+
+def unwatched(server: int | None) -> AbstractContextManager[None]:
+    """Watch nothing."""
+    del server
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a measurement may work; all on one file system.
@@ -71,12 +82,14 @@ class Place:
         assets: Prepared files that are not part of it, such as an archive.
         scratch: An empty folder for this sample.
         kept: A folder of this row and peer that survives from round to round.
+        watch: Who looks on while the timed part runs; only rows on work inside a mount, and the build, ask.
     """
 
     lower: Path
     assets: Path
     scratch: Path
     kept: Path
+    watch: Watch = unwatched
 
 
 Prepare = Callable[[Path, Path], None]
