@@ -8,7 +8,7 @@ from errno import EBUSY, EINVAL
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import find_workspace, say_leftovers, say_recoveries
+from catfs.cli.words import find_workspace, say_held, say_leftovers, say_recoveries
 from catfs.errors import ExitStatus, MachineError, UsageError, printable
 from catfs.linux import umount2
 from catfs.records import Leftovers, RestoreDiff
@@ -88,7 +88,7 @@ def end_by_commit(domain: Path | None, leftovers: Leftovers, *, as_json: bool, r
             wait_until_gone(facts)
     elif rebase and found["exit_status"] == ExitStatus.CONFLICT:
         unmount_session(facts)
-        facts = wait_until_ended(facts, ENDING_SECONDS_MAX)
+        facts = wait_until_ended(facts, ENDING_SECONDS_MAX, say_held)
         return _commit_suspended(workspace, facts, leftovers, as_json=as_json, rebase=True)
     return _report(found, as_json=as_json)
 

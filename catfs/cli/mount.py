@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import add_history, add_json, add_paths, path_argument, say_recoveries
+from catfs.cli.words import add_history, add_json, add_paths, path_argument, say_held, say_recoveries
 from catfs.errors import UsageError, counted, printable
 from catfs.records import Confine, Leftovers, put_bytes
 from catfs.runtime.moment_mount import MomentMounted, mount_moment
@@ -107,7 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
         tell(f"{domain} is mounted; end it with: catfs umount {domain} --commit | --discard")
 
     start_mount(
-        request, say, on_recovery=say_recoveries, fresh=arguments.fresh, foreground=arguments.foreground
+        request,
+        say,
+        on_recovery=say_recoveries,
+        on_held=say_held,
+        fresh=arguments.fresh,
+        foreground=arguments.foreground,
     )
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from catfs.cli.ending import session_of, unmount_session, workspace_of
 from catfs.cli.output import print_json, tell
-from catfs.cli.words import add_json, say_recoveries
+from catfs.cli.words import add_json, say_held, say_recoveries
 from catfs.errors import UsageError, printable
 from catfs.records import put_bytes
 from catfs.runtime.committed import committed_run
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     mounted = facts.live
     if mounted:
         unmount_session(facts)
-        facts = wait_until_ended(facts, ENDING_SECONDS_MAX)
+        facts = wait_until_ended(facts, ENDING_SECONDS_MAX, say_held)
     try:
         undo_suspended(workspace, facts, first)
     finally:
@@ -109,4 +109,4 @@ def _mount_again(facts: SessionFacts) -> None:
     request = RunRequest(
         arguments=(), domains=facts.domains, transport=job.spec.transport, cwd=Path.cwd(), argv=("undo",)
     )
-    start_mount(request, say, on_recovery=say_recoveries)
+    start_mount(request, say, on_recovery=say_recoveries, on_held=say_held)

@@ -132,6 +132,11 @@ def say_recoveries(reports: Iterable[Recovery]) -> None:
             tell(f"the interrupted commit {report.commit_id} {report.outcome.value}: {report.message}")
 
 
+def say_held(sentence: str) -> None:
+    """Tell who keeps a session that is waited for."""
+    tell(f"{sentence}; waiting for that")
+
+
 def say_conclusion(conclusion: Conclusion) -> None:
     """Tell how a run ended: the sentence, and the paths it is about."""
     tell(f"{conclusion.proof.run_id}: {conclusion.sentence}")

@@ -20,7 +20,6 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, with_policy
 from catfs.runtime.mounts import detach, is_mount_point
-from catfs.runtime.occupants import process_names
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session, SessionKind
@@ -29,11 +28,10 @@ from catfs.runtime.sessions import (
     SessionFacts,
     clear_dead_session,
     half_removed,
-    holders_of,
-    is_served,
     is_suspended,
     list_sessions,
     wait_until_ended,
+    who_keeps,
 )
 from catfs.runtime.transports import make_transport
 from catfs.runtime.workspace import Workspace
@@ -62,6 +60,7 @@ def start_mount(
     on_mounted: Callable[[Mounted], None],
     *,
     on_recovery: Callable[[Sequence[Recovery]], None],
+    on_held: Callable[[str], None],
     fresh: bool = False,
     foreground: bool = False,
 ) -> None:
@@ -73,6 +72,7 @@ def start_mount(
         request: What to mount: one domain, no command.
         on_mounted: Told what the mount came to, as soon as it is there.
         on_recovery: Told what was found of interrupted commits.
+        on_held: Told who keeps the session before, when it takes long to end.
         fresh: Whether a session whose server is gone is dropped instead.
         foreground: Whether to return only when the mount has ended. It ends when this process is asked
             to, and the session can be resumed.
@@ -88,7 +88,8 @@ def start_mount(
         )
     workspace = _workspace_of(request)
     on_recovery(recover_workspace(workspace))
-    dead, committed = _clear_way(workspace, Path(os.path.realpath(request.domains[0])), fresh=fresh)
+    domain = Path(os.path.realpath(request.domains[0]))
+    dead, committed = _clear_way(workspace, domain, on_held, fresh=fresh)
     if dead is not None and request.history and not dead.history:
         raise UsageError(
             f"the session {dead.identity} was begun without --history, and goes on without",
@@ -118,7 +119,9 @@ def _workspace_of(request: RunRequest) -> Workspace:
     return Workspace.find_or_create(domain.parent if place.is_relative_to(domain) else place)
 
 
-def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[SessionFacts | None, str | None]:
+def _clear_way(
+    workspace: Workspace, domain: Path, on_held: Callable[[str], None], *, fresh: bool
+) -> tuple[SessionFacts | None, str | None]:
     """Take away what a dead server left on a domain.
 
     Returns:
@@ -130,7 +133,7 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
             committed = run_id
             clear_dead_session(facts)
     there = [facts for facts in list_sessions(workspace) if facts.is_mount and domain in facts.domains]
-    for facts in (wait_until_ended(facts, ENDING_SECONDS_MAX) for facts in there):
+    for facts in (wait_until_ended(facts, ENDING_SECONDS_MAX, on_held) for facts in there):
         if facts.live and not is_mount_point(domain):
             raise _not_ended(facts, domain)
         if facts.is_mount and not facts.live:
@@ -150,17 +153,12 @@ def _clear_way(workspace: Workspace, domain: Path, *, fresh: bool) -> tuple[Sess
 
 def _not_ended(facts: SessionFacts, domain: Path) -> UsageError:
     """Say why a session has a server and no mount here."""
-    what = f"the session {facts.identity} of {domain}"
-    if not is_served(facts):
-        return UsageError(f"{what} is being ended by another command", hint="wait for that, and try again")
-    found = holders_of(facts)
-    if found:
-        place = f"in the mount namespace of {process_names(found)}"
-    else:
-        place = "elsewhere: in another namespace, bound to another path, or for a program in it"
+    sentence = who_keeps(facts)
+    if sentence is not None:
+        return UsageError(sentence, hint="unmount it there, or `catfs umount --commit` or `--discard` here")
     return UsageError(
-        f"{what} goes on: it is unmounted here, and still mounted {place}",
-        hint="unmount it there, or end the session with `catfs umount --commit` or `--discard`",
+        f"the session {facts.identity} of {domain} is being ended by another command",
+        hint="wait for that, and try again",
     )
 
 

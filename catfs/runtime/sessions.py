@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from catfs.runtime.committed import committed_run
 from catfs.runtime.control import ask
 from catfs.runtime.locks import is_locked
 from catfs.runtime.mounts import detach, is_mount_point
-from catfs.runtime.occupants import holders
+from catfs.runtime.occupants import holders, process_names
 from catfs.runtime.session import SessionKind, remove_session_folder
 from catfs.runtime.session_files import FACTS_FILE, LOCK_FILE
 from catfs.runtime.workspace import Workspace
@@ -182,16 +182,18 @@ def mount_session(workspace: Workspace, domain: Path | None) -> SessionFacts:
     raise UsageError(f"{what} in the workspace {workspace.root}")
 
 
-def wait_until_ended(facts: SessionFacts, seconds: float = _ENDING_SECONDS) -> SessionFacts:
+def wait_until_ended(
+    facts: SessionFacts, seconds: float = _ENDING_SECONDS, on_held: Callable[[str], None] | None = None
+) -> SessionFacts:
     """Wait for a server that is just ending, and give what is known of its session then.
 
     After an `umount` a server writes out what it has; of a killed one the helper may live a moment longer.
-    Until then the session can be neither resumed nor cleared. One whose server serves is given at once, and
-    soon one whose mount lives on in another mount namespace.
+    Until then the session can be neither resumed nor cleared. One whose server serves is given at once.
 
     Args:
         facts: The session; without a live server there is nothing to wait for.
         seconds: How long to wait at most.
+        on_held: Told once, after a second, who keeps the session, as `who_keeps` says it.
 
     Raises:
         FormatError: when its facts are damaged.
@@ -199,27 +201,37 @@ def wait_until_ended(facts: SessionFacts, seconds: float = _ENDING_SECONDS) -> S
     start = time.monotonic()
     next_question = start + _HOLDERS_SECONDS
     while facts.live and _is_ending(facts) and (now := time.monotonic()) < start + seconds:
-        if now >= next_question:
-            if holders_of(facts) and is_served(facts):
-                break
+        if on_held is not None and now >= next_question:
+            if (sentence := who_keeps(facts)) is not None:
+                on_held(sentence)
+                on_held = None
             next_question = time.monotonic() + _HOLDERS_SECONDS
         time.sleep(_LOOK_SECONDS)
         facts = read_session(facts.folder)
     return facts
 
 
-def is_served(facts: SessionFacts) -> bool:
+def who_keeps(facts: SessionFacts) -> str | None:
+    """Say who has the mount of a session that is unmounted here; None when nobody is known to.
+
+    A server serves on as long as another mount namespace has a copy of the mount: that of a container, or of
+    a run that goes on.
+    """
+    workspace = Workspace.of_session(facts.folder).root
+    for domain in facts.domains:
+        found = holders(domain, workspace)
+        if found and _is_served(facts):
+            place = f"the mount namespace of {process_names(found)}"
+            return f"{printable(os.fsencode(domain))} is unmounted here, and still mounted in {place}"
+    return None
+
+
+def _is_served(facts: SessionFacts) -> bool:
     """Say whether the server of a session answers, and still has a mount to serve."""
     try:
         return ask(facts.folder, {"ask": "status"}, _STATUS_SECONDS).get("mounted") is True
     except CatfsError:
         return False
-
-
-def holders_of(facts: SessionFacts) -> list[tuple[int, bytes]]:
-    """Give id and name of each process in whose mount namespace, another than ours, a session is mounted."""
-    workspace = Workspace.of_session(facts.folder).root
-    return [found for domain in facts.domains for found in holders(domain, workspace)]
 
 
 def wait_until_gone(facts: SessionFacts) -> None:
