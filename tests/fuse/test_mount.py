@@ -150,7 +150,7 @@ def test_copy_of_the_mount_in_another_namespace_does_not_keep_it(mount: Mount) -
 
 
 def test_who_keeps_a_mount_is_named_while_it_is_waited_for(mount: Mount) -> None:
-    """After a plain umount the server serves on for a copy of the mount; without that the session is resumed."""
+    """After a plain umount the server serves on for a copy of the mount; without that the session goes on."""
     mount.mount()
     (mount.domain / "made").write_text("made\n")
     words = ["unshare", "-m", "sh", "-c", "echo ready; read line"]
