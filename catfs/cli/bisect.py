@@ -52,19 +52,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     subject, test = _split(arguments.words)
-    progress = Progress()
-
-    def show(left: int, end: int) -> None:
-        progress.show(f"trying record {end - 1}, {counted(left, 'record')} in question")
-
     with open_past(subject, Path.cwd()) as past:
         first, last = (moment_of(word, past.log.size) for word in (arguments.first, arguments.last))
         if first >= last:
             got = f"{arguments.first} and {arguments.last}"
             raise UsageError(f"expected a last moment after the first, got {got}")
         probe = _probe(past, test, arguments)
-        culprit = find_culprit(past.log, first, last, probe.passes, show)
-        progress.clear()
+        with Progress() as progress:
+            culprit = find_culprit(
+                past.log,
+                first,
+                last,
+                probe.passes,
+                lambda left, end: progress.show(
+                    f"trying record {end - 1}, {counted(left, 'record')} in question"
+                ),
+            )
         if arguments.json:
             print_json(_json(past, culprit))
         else:

@@ -175,16 +175,16 @@ def _require(store: LocalStore, digest: Digest) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     store = open_store(arguments.store, Path.cwd(), make=False)
-    progress = Progress()
     if arguments.hashes:
         objects, size, problems = _verify_named(store, [_digest(word) for word in arguments.hashes])
     else:
-
-        def show(count: int, held: int) -> None:
-            progress.show(f"read {counted(count, 'object')}, {human_bytes(held)}")
-
-        check = check_store(store, progress=show)
-        progress.clear()
+        with Progress() as progress:
+            check = check_store(
+                store,
+                progress=lambda count, held: progress.show(
+                    f"read {counted(count, 'object')}, {human_bytes(held)}"
+                ),
+            )
         objects, size, problems = check.objects, check.size, list(check.problems)
     if arguments.json:
         print_json(

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from catfs.cli.output import Progress, human_bytes, print_json, print_result, tell
-from catfs.cli.words import add_json, add_subject, path_argument, plain
+from catfs.cli.words import add_json, add_subject, add_target, plain
 from catfs.errors import counted
 from catfs.ledger import RunReader
 from catfs.records import put_bytes
@@ -42,22 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_subject(parser)
     forms = [form.value for form in ExportFormat]
     parser.add_argument("--format", required=True, choices=forms, help="what to make: " + ", ".join(forms))
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        type=path_argument,
-        metavar="FILE",
-        help="where to: a file, in place of what is there, or a new folder",
-    )
+    add_target(parser, "where to: a file, in place of what is there, or a new folder")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     subject = find_subject(arguments.subject, Path.cwd())
-    progress = Progress()
-    try:
+    with Progress() as progress:
         made = export_log(
             log_of_subject(subject),
             subject if isinstance(subject, RunReader) else None,
@@ -65,8 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.output,
             lambda count: progress.show(f"{count} records"),
         )
-    finally:
-        progress.clear()
     if made.cut_off:
         tell("the log ends in the middle of a record, as that of a killed run may; all before it is there")
     if arguments.json:

@@ -3,8 +3,11 @@
 import sys
 import time
 from collections.abc import Mapping
+from typing import Self
 
 import orjson
+
+from catfs.errors import counted
 
 _PROGRESS_AFTER_SECONDS = 1.0
 
@@ -27,7 +30,7 @@ def tell(text: str) -> None:
 
 
 class Progress:
-    """A line on the terminal that says how far long work is.
+    """A line on the terminal that says how far long work is; a context manager that takes it away in the end.
 
     It is silent for the first second, and where stderr is no terminal.
     """
@@ -37,12 +40,27 @@ class Progress:
         self._shown = False
         self._enabled = sys.stderr.isatty()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.clear()
+
     def show(self, text: str) -> None:
         """Show how far it is."""
         if self._enabled and time.monotonic() - self._started > _PROGRESS_AFTER_SECONDS:
             sys.stderr.write(f"\r\x1b[Kcatfs: {text}")
             sys.stderr.flush()
             self._shown = True
+
+    def show_reading(self, files: int, size: int) -> None:
+        """Show how far a domain is read.
+
+        Args:
+            files: Number of files so far.
+            size: Bytes of them.
+        """
+        self.show(f"reading the domain: {counted(files, 'file')}, {human_bytes(size)}")
 
     def clear(self) -> None:
         """Take the line away."""

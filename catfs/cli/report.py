@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from catfs.cli.output import Progress, human_bytes, print_json, print_result
-from catfs.cli.words import add_json, path_argument, plain
+from catfs.cli.words import add_json, add_target, plain
 from catfs.ledger import LAST_RUN
 from catfs.records import put_bytes
 from catfs.runtime.live import log_of_subject
@@ -34,25 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("run", nargs="?", metavar="RUN", default=LAST_RUN, help="the run")
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        type=path_argument,
-        metavar="FILE",
-        help="where to, in place of what is there",
-    )
+    add_target(parser, "where to, in place of what is there")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     found = find_finished_run(arguments.run, Path.cwd())
-    progress = Progress()
-    try:
+    with Progress() as progress:
         size = write_report(log_of_subject(found), found, arguments.output, progress.show)
-    finally:
-        progress.clear()
     if arguments.json:
         record: dict[str, object] = {"schema": "cli-report.v1", "run_id": plain(found.run_id), "size": size}
         put_bytes(record, "path", os.fsencode(arguments.output.absolute()))

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from catfs.cli.output import Progress, human_bytes, print_json, tell
+from catfs.cli.output import Progress, print_json, tell
 from catfs.cli.words import add_history, add_json, add_paths, path_argument, say_conclusion, say_recoveries
 from catfs.errors import UsageError
 from catfs.records.job import Confine, Leftovers
@@ -121,15 +121,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_request(request: RunRequest, arguments: argparse.Namespace) -> int:
     """Run what is asked for, say how it ended, and give the exit status."""
-    progress = Progress()
-
-    def show(files: int, size: int) -> None:
-        progress.show(f"reading the domain: {files} files, {human_bytes(size)}")
-
-    conclusion = run_command(
-        request, output=2 if arguments.json else 1, on_recovery=say_recoveries, show=show
-    )
-    progress.clear()
+    with Progress() as progress:
+        conclusion = run_command(
+            request,
+            output=2 if arguments.json else 1,
+            on_recovery=say_recoveries,
+            show=progress.show_reading,
+        )
     if conclusion.cut_off:
         tell("processes of the command lived on; they were cut off from the view")
     if arguments.json:

@@ -105,15 +105,14 @@ def _encode(arguments: argparse.Namespace) -> int:
         raise UsageError("with --store, --into must say where the files of the spectrum go")
     workspace = Workspace.find_or_create(Path.cwd()) if arguments.store is None else None
     store = open_store(arguments.store, Path.cwd(), make=True)
-    progress = Progress()
-    told = Told(
-        lambda files, size: progress.show(f"reading: {counted(files, 'file')}, {human_bytes(size)}"),
-        lambda done, of: progress.show(f"describing: {done} of {counted(of, 'source')}"),
-    )
-    done = encode_place(
-        place, store, workspace, arguments.into, structure=not arguments.no_structure, told=told
-    )
-    progress.clear()
+    with Progress() as progress:
+        told = Told(
+            progress.show_reading,
+            lambda done, of: progress.show(f"describing: {done} of {counted(of, 'source')}"),
+        )
+        done = encode_place(
+            place, store, workspace, arguments.into, structure=not arguments.no_structure, told=told
+        )
     spectrum = done.spectrum
     files = sum(1 for _ in spectrum.files())
     size = sum(entry.size for _, entry in spectrum.files())
@@ -149,15 +148,14 @@ def _decode(arguments: argparse.Namespace) -> int:
     target: Path = arguments.target
     if not target.parent.is_dir():
         raise UsageError(f"there is no directory {printable(os.fsencode(target.parent))}")
-    progress = Progress()
-    done = decode_place(
-        spectrum,
-        store,
-        target,
-        Permitted(arguments.set_id, arguments.devices),
-        lambda files, size: progress.show(f"writing: {counted(files, 'file')}, {human_bytes(size)}"),
-    )
-    progress.clear()
+    with Progress() as progress:
+        done = decode_place(
+            spectrum,
+            store,
+            target,
+            Permitted(arguments.set_id, arguments.devices),
+            lambda files, size: progress.show(f"writing: {counted(files, 'file')}, {human_bytes(size)}"),
+        )
     if arguments.json:
         record: dict[str, object] = {
             "schema": "cli-spectrum-decode.v1",
@@ -179,17 +177,14 @@ def _verify(arguments: argparse.Namespace) -> int:
     spectrum = read_spectrum(folder)
     read_structure(folder, spectrum)
     store = open_store(arguments.store, Path.cwd(), make=False)
-    progress = Progress()
-    problems = verify_contents(spectrum, store, lambda done, of: progress.show(f"contents: {done} of {of}"))
     check = None
-    if arguments.directory is not None:
-        tree = read_place(
-            arguments.directory,
-            workspace,
-            lambda files, size: progress.show(f"reading: {counted(files, 'file')}, {human_bytes(size)}"),
+    with Progress() as progress:
+        problems = verify_contents(
+            spectrum, store, lambda done, of: progress.show(f"contents: {done} of {of}")
         )
-        check = verify_domain(spectrum, tree)
-    progress.clear()
+        if arguments.directory is not None:
+            tree = read_place(arguments.directory, workspace, progress.show_reading)
+            check = verify_domain(spectrum, tree)
     ok = not problems and (check is None or check.ok)
     if arguments.json:
         print_json(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from catfs.cli.output import Progress, human_bytes, print_json, print_result, tell
+from catfs.cli.output import Progress, print_json, print_result, tell
 from catfs.cli.reports import REPORT_FORMATS, Case, report_bytes
 from catfs.cli.validate import show_finding
 from catfs.cli.words import add_json, detailed_change_line, find_workspace, plain
@@ -117,31 +117,28 @@ Checks = list[tuple[str, ValidationResult]]
 
 def _verify(targets: list[Target], arguments: argparse.Namespace) -> list[VerifyReport]:
     """Verify targets, many of them at the same time, and show each."""
-    progress = Progress()
     workspace = Workspace.find(Path.cwd())
     if len(targets) > _ONE_BY_ONE_MAX:
-
-        def show_count(done: int) -> None:
-            progress.show(f"verified {done} of {len(targets)}")
-
-        reports = verify_all(targets, workspace, offline=arguments.offline, on_done=show_count)
-        progress.clear()
+        with Progress() as progress:
+            reports = verify_all(
+                targets,
+                workspace,
+                offline=arguments.offline,
+                on_done=lambda done: progress.show(f"verified {done} of {len(targets)}"),
+            )
         if not arguments.json:
             for report in reports:
                 _show(report, offline=arguments.offline)
         return reports
     reports = []
-    for number, target in enumerate(targets, start=1):
-        progress.show(f"verifying {number} of {len(targets)}")
-
-        def show(files: int, size: int) -> None:
-            progress.show(f"reading the domain: {files} files, {human_bytes(size)}")
-
-        report = verify_target(target, workspace, None if arguments.offline else show)
-        progress.clear()
-        reports.append(report)
-        if not arguments.json:
-            _show(report, offline=arguments.offline)
+    with Progress() as progress:
+        for number, target in enumerate(targets, start=1):
+            progress.show(f"verifying {number} of {len(targets)}")
+            report = verify_target(target, workspace, None if arguments.offline else progress.show_reading)
+            reports.append(report)
+            if not arguments.json:
+                progress.clear()
+                _show(report, offline=arguments.offline)
     return reports
 
 

@@ -42,6 +42,11 @@ def path_argument(word: str) -> Path:
     return Path(word)
 
 
+def add_target(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare `--output`, which names what a command makes."""
+    parser.add_argument("-o", "--output", required=True, type=path_argument, metavar="FILE", help=text)
+
+
 def add_subject(parser: argparse.ArgumentParser) -> None:
     """Declare the argument that names a mounted session or a run."""
     parser.add_argument(
