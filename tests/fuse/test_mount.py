@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +148,35 @@ def test_copy_of_the_mount_in_another_namespace_does_not_keep_it(mount: Mount) -
         container.say()
         assert container.end().stdout.endswith(b"gone\n")
     assert (mount.domain / "made").read_text() == "made\n"
+
+
+_GIVES_UP_SOON = """
+import catfs.runtime.mounted as m, sys
+from catfs.cli.main import main
+m.ENDING_SECONDS_MAX = 0.1
+sys.exit(main())
+"""
+
+
+def test_mount_that_waits_in_vain_says_for_whom(mount: Mount) -> None:
+    """Nothing is changed then; what else can be done about it is said too."""
+    mount.mount()
+    words = ["unshare", "-m", "sh", "-c", "echo ready; read line"]
+    other = subprocess.Popen(words, cwd=mount.workspace, stdin=-1, stdout=-1, stderr=subprocess.STDOUT)
+    with Started(other) as container:
+        assert container.read_line() == b"ready"
+        subprocess.run(["umount", mount.domain], check=True, timeout=TIMEOUT_SECONDS)
+        words = [sys.executable, "-c", _GIVES_UP_SOON, "mount", "domain"]
+        tried = subprocess.run(
+            words, cwd=mount.workspace, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
+        )
+        assert tried.returncode == 2
+        said = tried.stderr.decode()
+        assert "is unmounted here, and still mounted in the mount namespace of " in said
+        assert "(unmount it there, or `catfs umount --commit` or `--discard` here)" in said
+        container.say()
+        container.end()
+    assert mount.catfs("umount", "domain", "--discard").status == 0
 
 
 def test_who_keeps_a_mount_is_named_while_it_is_waited_for(mount: Mount) -> None:
