@@ -316,6 +316,7 @@ def test_what_was_undone_is_marked_and_makes_no_file(tmp_path: Path) -> None:
     assert database.execute("SELECT seq FROM records WHERE undone").fetchall() == [(2,), (3,), (4,)]
     assert database.execute("SELECT first FROM records WHERE op = 'undo'").fetchall() == [(2,)]
     assert database.execute("SELECT path FROM files").fetchall() == [("kept",)]
+    assert database.execute("SELECT changes, written FROM processes").fetchall() == [(1, 0)]
     database.close()
     stream = io.BytesIO()
     write_trace_events(_records(UNDONE), stream, "a log", counts)

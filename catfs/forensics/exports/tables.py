@@ -114,7 +114,7 @@ def _add_all(sink: TableSink, table: Table, rows: Iterable[Row]) -> None:
 
 @dataclass(slots=True)
 class _Activity:
-    """What one process did: times of its first and last record, and counts."""
+    """What one process did: times of its first and last record, and counts of those that were not undone."""
 
     first: int
     last: int
@@ -157,7 +157,7 @@ class _Tables:
             self._activities.append(_Activity(record.t, record.t))
         activity = self._activities[number]
         activity.last = record.t
-        if isinstance(record, WriteRecord):
+        if isinstance(record, WriteRecord) and self._record_counts(record.seq):
             activity.changes += 1
             if record.op == "write":
                 activity.writes += 1
