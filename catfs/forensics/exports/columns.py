@@ -123,7 +123,7 @@ PROCESSES: Final = Table(
         Column("uid", Type.INTEGER, "user id"),
         Column("programs", Type.TEXTS, "executables of all programs that it ran, in order"),
         *_integers(
-            changes="records of what it did",
+            changes="records of what it did, those that were undone left out",
             writes="writes among them",
             written="bytes of those writes",
             reads="files of the original that it was the first to read",
