@@ -398,7 +398,8 @@ def put_changed(nodes: NodeStore, node: Leaf | Fan) -> Digest:
 def _remember(blob: bytes, node: Leaf | Fan) -> None:
     """Remember how the bytes of a node are decoded; nobody changes it."""
     if len(_decoded) >= _DECODED_MAX and blob not in _decoded:
-        del _decoded[next(iter(_decoded))]
+        for old in list(_decoded)[: _DECODED_MAX // 2]:
+            _decoded.pop(old, None)
     _decoded[blob] = node
 
 

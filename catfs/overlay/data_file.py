@@ -60,6 +60,8 @@ class DataFile:
         self.descriptor = descriptor
         self.size = size
         self.keeps_all = keeps_all
+        self.torn = 0
+        """How often a write failed, perhaps in its middle: what was known of replaced bytes may not hold."""
         self._on_lost = on_lost
         self._problem: OSError | None = None
 
@@ -83,9 +85,13 @@ class DataFile:
         Raises:
             OSError: as of the system.
         """
-        written = os.pwrite(self.descriptor, data, position)
-        while written < len(data):
-            written += os.pwrite(self.descriptor, memoryview(data)[written:], position + written)
+        try:
+            written = os.pwrite(self.descriptor, data, position)
+            while written < len(data):
+                written += os.pwrite(self.descriptor, memoryview(data)[written:], position + written)
+        except OSError:
+            self.torn += 1
+            raise
 
     def read(self, position: int, length: int) -> bytes:
         """Give exactly `length` bytes.

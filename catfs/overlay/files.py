@@ -245,9 +245,13 @@ class Files(ViewState):
             raise error_of(ENOSPC)
 
     def space(self) -> os.statvfs_result:
-        """Give the space of the file system that new bytes go to, behind giving back what is due to it."""
-        self.freed.release()
-        return os.fstatvfs(self.data.descriptor)
+        """Give the space of the file system that new bytes go to; what is due to it is free."""
+        below = os.fstatvfs(self.data.descriptor)
+        due = self.freed.due_bytes // (below.f_frsize or 1)
+        fields = list(below)
+        fields[3] += due  # f_bfree
+        fields[4] += due  # f_bavail
+        return os.statvfs_result(fields)
 
     def discard_content(self, node: Node) -> None:
         """Give the space of a dropped file back."""

@@ -22,21 +22,23 @@ HardLinks = Mapping[tuple[int, int], list[bytes]]
 
 
 class ContentDigests:
-    """Digests of changed content, remembered by where the bytes are.
+    """Digests of changed content, remembered by the file and where its bytes are.
 
-    The same ranges of the same files have the same content as long as none was overwritten in place,
-    so a view that was made again from the log is not hashed again, unless the log led elsewhere.
+    The same ranges have the same content as long as their file was not written to in place: only a file that
+    shares them with no other is. So a view that was made again from the log is not hashed again, unless the
+    log led elsewhere. Two files that share ranges know nothing of each other here, for one may have got them
+    before and the other after they were written to.
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[tuple[int, int] | None, int, bytes], Digest | None] = {}
+        self._known: dict[tuple[int, int, tuple[int, int] | None, int, bytes], Digest | None] = {}
 
     def digest(self, view: View, node: File) -> Digest | None:
         """Give the digest of a changed file, or None when its content equals the lower's after all."""
         assert node.extents is not None
         origin = node.origin
         lower = (origin.lower_stat.dev, origin.lower_stat.ino) if origin else None
-        key = (lower, node.rewrites, node.extents.key())
+        key = (view.data.torn, node.ino, lower, node.rewrites, node.extents.key())
         if key not in self._known:
             self._known[key] = None if _equals_lower(view, node, node.extents) else hash_content(view, node)
         return self._known[key]

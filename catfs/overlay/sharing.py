@@ -17,11 +17,13 @@ from catfs.overlay.data_file import DataFile
 class RangeSet:
     """A set of positions in the data file, kept as runs that neither overlap nor touch."""
 
-    __slots__ = ("_ends", "_starts")
+    __slots__ = ("_ends", "_starts", "total")
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
+        self.total = 0
+        """Number of positions in it."""
 
     def __len__(self) -> int:
         """Give the number of runs."""
@@ -43,6 +45,7 @@ class RangeSet:
         if first < last:
             position = min(position, self._starts[first])
             end = max(end, self._ends[last - 1])
+        self.total += end - position - sum(self._ends[first:last]) + sum(self._starts[first:last])
         self._starts[first:last] = [position]
         self._ends[first:last] = [end]
         return position, end
@@ -50,6 +53,7 @@ class RangeSet:
     def drop(self, position: int) -> None:
         """Take the run away that starts at a position."""
         index = bisect_left(self._starts, position)
+        self.total -= self._ends[index] - self._starts[index]
         del self._starts[index], self._ends[index]
 
     def pop(self) -> tuple[int, int]:
@@ -58,7 +62,9 @@ class RangeSet:
         Raises:
             IndexError: when there is none.
         """
-        return self._starts.pop(0), self._ends.pop(0)
+        start, end = self._starts.pop(0), self._ends.pop(0)
+        self.total -= end - start
+        return start, end
 
     def keep_only(self, used: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Keep what is used, and take the rest away.
@@ -79,7 +85,7 @@ class RangeSet:
                     found.add(low, high - low)
                 else:
                     taken.append((low, high - low))
-        self._starts, self._ends = found._starts, found._ends
+        self._starts, self._ends, self.total = found._starts, found._ends, found.total
         return taken
 
     def _edges(self, start: int, end: int) -> list[int]:
@@ -92,6 +98,7 @@ class RangeSet:
         """Take all away."""
         self._starts.clear()
         self._ends.clear()
+        self.total = 0
 
     def overlaps(self, position: int, length: int) -> bool:
         """Say whether any byte of a run is in the set."""
@@ -103,8 +110,9 @@ class FreedRanges:
     """What no file points at any more, on its way back to the disk.
 
     A run that is small waits until its neighbours are free too: files that are made one after the other
-    often go together. One that is large enough is due, and goes in a quiet moment: the system call takes
-    the file system a millisecond, and the program that removes its files would wait for it.
+    often go together. One that is large enough is due, and goes at once, or in a quiet moment where somebody
+    sees to it: the system call takes the file system a millisecond, and the program that removes its files
+    would wait for it.
 
     Args:
         data: The data file.
@@ -115,35 +123,39 @@ class FreedRanges:
         self._waiting: list[tuple[int, int]] = []
         self._small = RangeSet()
         self._due = RangeSet()
-        self._due_bytes = 0
+        self.waits = False
+        """Whether somebody calls `release_next` in quiet moments, so that what is due can wait for one."""
 
     def add(self, position: int, length: int) -> None:
         """Note a run that is free once the log that frees it is on the disk."""
         self._waiting.append((position, length))
 
     def give_back(self) -> None:
-        """Let all runs so far go back in a quiet moment, but for small ones that stand alone.
+        """Let all runs so far go back, but for small ones that stand alone: what is due may wait.
 
-        What is due beyond DUE_BYTES_MAX goes at once.
+        Where it waits, only what is due beyond DUE_BYTES_MAX goes at once.
         """
         for position, length in self._waiting:
             start, end = self._small.add(position, length)
             if end - start >= RELEASE_BYTES_MIN:
                 self._small.drop(start)
                 self._due.add(start, end - start)
-                self._due_bytes += end - start
         self._waiting.clear()
-        while self._due_bytes > DUE_BYTES_MAX:
+        while self._due.total > (DUE_BYTES_MAX if self.waits else 0):
             self.release_next()
         if len(self._small) > SMALL_RUNS_MAX:
             self._small.clear()
+
+    @property
+    def due_bytes(self) -> int:
+        """Bytes that are due."""
+        return self._due.total
 
     def release_next(self) -> bool:
         """Give the space of one run that is due back to the disk, and say whether there was one."""
         if not self._due:
             return False
         start, end = self._due.pop()
-        self._due_bytes -= end - start
         with contextlib.suppress(OSError):  # where the file system cannot, the space stays taken
             self._data.release(start, end - start)
         return True

@@ -51,6 +51,7 @@ class View(Unnamed, Access, Ranges, Forgetting):
             OSError: as of the system.
         """
         if self.durable:
+            self.freed.release()  # the log may need the room
             self.data.sync()
             self.trace.sync(self.clock(), self.data.size)
             self.freed.give_back()

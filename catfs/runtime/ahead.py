@@ -2,11 +2,14 @@
 
 The verdict compares the view with the one that the log alone leads to. Followed from time to time, the log
 has only its last records left when the command ends, and what the comparison reads has been read: the content
-of changed files, the nodes of their directories. Nothing is decided here. The replay is the same, begun
-earlier; digests are found again by where the bytes are, so one of bytes that changed since is not found.
+of changed files, the nodes of their directories. Nothing is decided here. At the end the log must still hold
+the bytes that were followed, else it is followed anew; a digest is found again only for a file that was not
+written to since (`ContentDigests`).
 """
 
+import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,12 +22,12 @@ from catfs.overlay.nodes import File
 from catfs.records.log_lines import log_records
 from catfs.records.write_record import Record
 
-_RECORDS_AT_ONCE: Final = 64
-"""Records that are followed between two requests: one to two milliseconds."""
+_FOLLOWED_SECONDS: Final = 0.002
+"""How long records are followed between two requests, in seconds; one record is followed to its end."""
 _BYTES_MAX: Final = HASH_CHUNK_BYTES
 """Most bytes that are hashed between two requests: half a millisecond. A larger file is left to the end."""
-_FOLDED_RECORDS_MAX: Final = 512
-"""Most records after which a fold still fits between two requests: a few milliseconds."""
+_FOLDED_RECORDS_MAX: Final = 100
+"""Most records after which a fold still fits between two requests: they touch so many names at most."""
 _CHUNK_BYTES: Final = 1 << 18
 
 
@@ -50,7 +53,7 @@ class Ahead:
         fold: Callable[[View], object],
     ) -> None:
         self._log = log
-        self._name = path.name
+        self._path = path
         self._view = view
         self._noting = noting
         self._digests = digests
@@ -60,6 +63,8 @@ class Ahead:
         self._lines: list[bytes] = []
         """Lines that were read and not followed, the next one last."""
         self._rest = b""
+        self._read = hashlib.sha256()
+        """Of all bytes of the log that were read."""
         self._count = 0
         """Number of records that were followed."""
         self._folded = 0
@@ -98,29 +103,51 @@ class Ahead:
         with suppress(CatfsError, OSError):
             while not self._gave_up and self._count < self._log.sequence and self._follow():
                 pass
-            if self._count == self._log.sequence and not self._gave_up:
+            if not self._gave_up and self._count == self._log.sequence and self._is_as_read():
                 return self._view
         self._gave_up = True
         return None
 
     def _follow(self) -> bool:
-        """Follow some of the records that are there, and say whether any could be read."""
-        if not self._lines:
-            try:
-                self._log.flush()
-            except OSError:  # a full disk is met at the end, by whoever needs the whole log
-                return False
-            *lines, self._rest = (self._rest + os.read(self._descriptor, _CHUNK_BYTES)).split(b"\n")
-            self._lines = lines[::-1]
-        lines = [self._lines.pop() for _ in range(min(_RECORDS_AT_ONCE, len(self._lines)))]
-        for record in self._noting(log_records(lines, self._name, self._count)):
+        """Follow records for a moment, and say whether any could be read."""
+        if not self._lines and not self._read_lines():
+            return False
+        deadline = time.monotonic() + _FOLLOWED_SECONDS
+        for record in self._noting(log_records(self._next_lines(deadline), self._path.name, self._count)):
             self._replay.apply(record)
+            self._count += 1
             file = self._replay.changed_file(record)
             if file is not None and file not in self._known:
                 self._known.add(file)
                 self._to_hash.append(file)
-        self._count += len(lines)
-        return bool(lines)
+        return True
+
+    def _next_lines(self, deadline: float) -> Iterator[bytes]:
+        """Give lines that were read, until a time."""
+        while self._lines:
+            yield self._lines.pop()
+            if time.monotonic() >= deadline:
+                return
+
+    def _read_lines(self) -> bool:
+        """Read some lines, and say whether there were any."""
+        try:
+            self._log.flush()
+        except OSError:  # a full disk is met at the end, by whoever needs the whole log
+            return False
+        while not self._lines:
+            block = os.read(self._descriptor, _CHUNK_BYTES)
+            if not block:
+                return False
+            self._read.update(block)
+            *lines, self._rest = (self._rest + block).split(b"\n")
+            self._lines = lines[::-1]
+        return True
+
+    def _is_as_read(self) -> bool:
+        """Say whether the log holds the bytes that were read, and no others."""
+        with self._path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest() == self._read.digest()
 
     def _hash(self) -> bool:
         """Hash one changed file, if it is small, and say whether there was any to look at."""

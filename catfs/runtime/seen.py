@@ -21,8 +21,9 @@ _LEVEL = 1
 _UNSIGNED_COLUMNS = 9
 """Columns before those of times, which are signed."""
 _VALUE_BYTES = 8
-_UNPACKED_BYTES_MAX = 1 << 20
-"""Most bytes of scans that are kept unpacked, but for a single larger one."""
+_UNPACKED_BYTES_MAX = 8 << 20
+"""Most bytes of scans that are kept unpacked, but for a single larger one: those of 80,000 names. Whoever
+goes to and fro between more of them unpacks one for each name."""
 
 
 class SeenLower:

@@ -196,6 +196,8 @@ class Session:
             self.view = View(self._domains, data, self.log, durable=durable)
         self._digests = ContentDigests()
         self._ahead: Ahead | None = None
+        self._early_bases: list[Base] = []
+        """What is known of each domain while the command runs."""
 
     def _open_base(self, stack: ExitStack) -> None:
         """Begin to read the domains whole, unless that was done."""
@@ -212,8 +214,8 @@ class Session:
         self.view.when_quiet = self._ahead.step
 
     def _fold_early(self, again: View) -> None:
-        """Fold a view on what is known of the domains, for what that brings into memory."""
-        for index, base in enumerate(self.base.known(lambda _index, _since: ())):
+        """Fold a view on what is known of the domains so far, for what that brings into memory."""
+        for index, base in enumerate(self._early_bases):
             nodes = LayeredNodes(MemoryNodes(), base.nodes)
             tree = Tree(nodes, base.root_entry)
             fold(again, index, tree, nodes, self._digests, base.hard_links)
@@ -323,8 +325,8 @@ class Session:
             self._committed.since(os.fsencode(declaration.path), since)
         make_ready(ProcessRecord, WriteRecord, Change)
         nothing = self._empty_view(self.view.data)
-        bases = self.base.known(lambda _index, _since: ())
-        return [self._state(index, base, nothing, nothing) for index, base in enumerate(bases)]
+        self._early_bases = self.base.known(lambda _index, _since: ())
+        return [self._state(index, base, nothing, nothing) for index, base in enumerate(self._early_bases)]
 
     def judged(self) -> None:
         """Hear that the last judgement was given: the base of a run is not asked for again."""
@@ -340,6 +342,7 @@ class Session:
             ReplayError: when the log cannot be followed.
             OSError: when content cannot be read.
         """
+        self.view.freed.release()  # from now on the room is wanted for the record of the run
         self.log.flush()
         try:
             bases = self.bases()

@@ -12,6 +12,7 @@ from catfs.limits import HASH_CHUNK_BYTES
 from catfs.overlay import View
 from catfs.overlay.nodes import File
 from catfs.records.log_lines import LogDamageError
+from catfs.runtime import ahead
 from catfs.runtime import session as sessions
 from catfs.runtime.declaration import declare
 from catfs.runtime.session import DomainState, Session, SessionKind
@@ -162,3 +163,63 @@ def test_a_mount_is_not_followed(tmp_path: Path, domain: Path) -> None:
         assert rest(session.view) == 0
         state = only(session)
         assert state.view == state.replayed != state.base
+
+
+def test_a_copy_of_a_file_that_was_rewritten_has_the_digest_of_its_own_bytes(session: Session) -> None:
+    """It shares the ranges of the file, and was never written to itself."""
+    view = session.view
+    create_file(view, b"a new one", b"first")
+    rest(view)
+    write_at(view, b"a new one", 0, b"FIRST")
+    create_file(view, b"copy", b"")
+    source, target = view.resolve(0, b"a new one"), view.resolve(0, b"copy")
+    assert source is not None
+    assert target is not None
+    view.copy_range(source.ino, 0, target.ino, 0, 5, ACTOR)
+    digests = {change.path: change.after and change.after.digest for change in only(session).changes}
+    assert digests == {b"a new one": Digest.of(b"FIRST"), b"copy": Digest.of(b"FIRST")}
+
+
+def test_a_record_that_changed_after_it_was_followed_is_noticed(session: Session) -> None:
+    """What is sealed is the log as it is in the end; it must lead to the view by itself."""
+    create_file(session.view, b"new", b"first")
+    rest(session.view)
+    raw = session.log_path.read_bytes()
+    session.log_path.write_bytes(raw.replace(b'"path":"new"', b'"path":"old"'))
+    state = only(session)
+    assert state.view != state.replayed
+
+
+def test_a_write_that_fails_in_its_middle_is_no_secret(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that it replaced before it failed are hashed again, though no record speaks of them."""
+    create_file(session.view, b"new", b"first")
+    rest(session.view)
+    data = session.view.data
+
+    def fail(descriptor: int, content: bytes, position: int) -> int:
+        if len(content) < 5:
+            raise OSError(5, "Input/output error")
+        return write(descriptor, content[:2], position)
+
+    write = os.pwrite
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            data.write(0, b"FIRST")
+    state = only(session)
+    assert state.view == state.replayed
+    [change] = state.changes
+    assert change.after is not None
+    assert change.after.digest == Digest.of(b"FIrst")
+
+
+def test_a_long_record_is_followed(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line may be longer than what is read at a time."""
+    monkeypatch.setattr(ahead, "_CHUNK_BYTES", 16)
+    create_file(session.view, b"new", b"first")
+    assert rest(session.view) > 0
+    refuse_whole_replay(monkeypatch)
+    state = only(session)
+    assert state.view == state.replayed != state.base

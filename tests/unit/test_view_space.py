@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from catfs.limits import DUE_BYTES_MAX, RELEASE_BYTES_MIN, SHARED_SWEEP_BYTES
 from catfs.linux import FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
-from catfs.overlay import DataFile
+from catfs.overlay import DataFile, files
 from catfs.overlay.nodes import File, error_of
 from catfs.overlay.sharing import FreedRanges, RangeSet
 from tests.support.memory_lower import MemoryLower
@@ -180,6 +180,7 @@ def test_space_waits_for_a_quiet_moment_up_to_a_limit() -> None:
     for _ in range(8):
         data.append(b"a" * length)
     freed = FreedRanges(data)
+    freed.waits = True
     for index in (0, 2, 4, 6):
         freed.add(index * length, length)
         freed.give_back()
@@ -189,6 +190,64 @@ def test_space_waits_for_a_quiet_moment_up_to_a_limit() -> None:
     assert _space_of(data) == 5 * length, "the first three are one run by now"
     assert [freed.release_next() for _ in range(3)] == [True, True, False]
     assert _space_of(data) == 3 * length
+    os.close(data.descriptor)
+
+
+def test_space_goes_at_once_where_nobody_sees_to_quiet_moments() -> None:
+    """Whoever does not know of quiet moments leaves nothing taken."""
+    data = memory_data()
+    data.append(b"a" * RELEASE_BYTES_MIN)
+    freed = FreedRanges(data)
+    freed.add(0, RELEASE_BYTES_MIN)
+    freed.give_back()
+    assert (_space_of(data), freed.due_bytes) == (0, 0)
+    os.close(data.descriptor)
+
+
+def test_what_is_freed_twice_counts_once() -> None:
+    """Runs that overlap, or went already, do not keep anybody busy; in the end nothing is due."""
+    data, length = memory_data(), DUE_BYTES_MAX
+    data.append(bytes(2 * length))
+    freed = FreedRanges(data)
+    freed.waits = True
+    for position in (0, 0, length // 2, length, length):
+        freed.add(position, length)
+        freed.give_back()
+    assert freed.due_bytes <= DUE_BYTES_MAX
+    freed.release()
+    assert (_space_of(data), freed.due_bytes) == (0, 0)
+    os.close(data.descriptor)
+
+
+def test_copies_that_go_one_after_the_other_give_their_space_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What files shared goes with the last of them, and only once."""
+    monkeypatch.setattr(files, "SHARED_SWEEP_BYTES", len(_LARGE))
+    data = memory_data()
+    view = make_view(MemoryLower(), MemoryTrace(), data)
+    view.freed.waits = True
+    create_file(view, b"old", _LARGE)
+    create_file(view, b"copy", b"")
+    view.copy_range(node_at(view, b"old").ino, 0, node_at(view, b"copy").ino, 0, len(_LARGE), ACTOR)
+    view.unlink(1, b"old", ACTOR)
+    view.unlink(1, b"copy", ACTOR)
+    assert view.freed.due_bytes <= len(_LARGE)
+    view.freed.release()
+    assert (_space_of(data), view.freed.due_bytes) == (0, 0)
+    os.close(data.descriptor)
+
+
+def test_space_that_is_due_is_told_to_be_free() -> None:
+    """Whoever asks for the free space waits for no disk, and hears of what a write will find."""
+    data = memory_data()
+    view = make_view(MemoryLower(), MemoryTrace(), data)
+    view.freed.waits = True
+    create_file(view, b"old", _LARGE)
+    view.unlink(1, b"old", ACTOR)
+    told, below = view.space(), os.fstatvfs(data.descriptor)
+    due = view.freed.due_bytes // below.f_frsize
+    assert due > 0
+    assert (told.f_bfree - below.f_bfree, told.f_bavail - below.f_bavail) == (due, due)
+    assert told.f_blocks == below.f_blocks
     os.close(data.descriptor)
 
 
@@ -210,6 +269,7 @@ def test_a_full_disk_takes_what_was_just_freed() -> None:
     """A program that removes a file and writes another in its place finds the room; a second finds none."""
     data = _SmallDisk(2 * len(_LARGE))
     view = make_view(MemoryLower(), MemoryTrace(), data)
+    view.freed.waits = True
     create_file(view, b"old", _LARGE)
     create_file(view, b"kept", b"x")
     view.unlink(1, b"old", ACTOR)

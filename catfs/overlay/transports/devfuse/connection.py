@@ -169,6 +169,7 @@ class Connection:
         self._table = handlers.table()
         self._actor = handlers.actor
         self._tidy_up = handlers.tidy_up
+        self._view.freed.waits = True
         return agreement.reply()
 
 
