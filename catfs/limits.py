@@ -59,8 +59,8 @@ RELEASE_BYTES_MIN = 64 * 1024
 that the system call costs more than the space is worth."""
 
 DUE_BYTES_MAX = 16 << 20
-"""Most free bytes of the data file that wait for a quiet moment to go back to the disk. They count as free, and
-go at once when new bytes find no room, before a sync of a mount, and when a run ends."""
+"""Most free bytes of the data file that wait for a quiet moment to go back to the disk. They count as free,
+and go at once when new bytes find no room, before a sync of a mount, and when a run ends."""
 assert DUE_BYTES_MAX >= RELEASE_BYTES_MIN
 
 SMALL_RUNS_MAX = 1 << 16

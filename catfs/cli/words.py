@@ -3,7 +3,9 @@
 import argparse
 import os
 import shlex
+import stat
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from errno import EROFS
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from catfs.commit import Outcome as RecoveryOutcome
 from catfs.commit import Recovery
 from catfs.errors import printable
 from catfs.records import Change, Confine, DomainDifference, Entry, Kind, Outcome, Proof, format_time
+from catfs.records.entry import kind_of_mode
 from catfs.records.run_files import STEPS_FOLDER
 from catfs.runtime.conclude import Conclusion
 from catfs.runtime.subject import require_workspace
@@ -42,9 +45,28 @@ def path_argument(word: str) -> Path:
     return Path(word)
 
 
+def target_argument(word: str) -> Path:
+    """Give the path of what a command makes; a file there is replaced, so nothing else may be there.
+
+    Raises:
+        ArgumentTypeError: when it is empty, `-`, or a symlink, device or other special file.
+    """
+    path = path_argument(word)
+    if word == "-":
+        raise argparse.ArgumentTypeError(
+            "expected a file: what is made is not written to standard output"
+        )
+    with suppress(OSError):  # nothing there, or the command will say what is wrong with the place
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            kind = kind_of_mode(mode).value.replace("_", " ")
+            raise argparse.ArgumentTypeError(f"expected a file or a free name, got the {kind} {plain(word)}")
+    return path
+
+
 def add_target(parser: argparse.ArgumentParser, text: str) -> None:
     """Declare `--output`, which names what a command makes."""
-    parser.add_argument("-o", "--output", required=True, type=path_argument, metavar="FILE", help=text)
+    parser.add_argument("-o", "--output", required=True, type=target_argument, metavar="FILE", help=text)
 
 
 def add_subject(parser: argparse.ArgumentParser) -> None:

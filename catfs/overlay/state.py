@@ -124,8 +124,8 @@ class ViewState:
         self.gives_back = True
         """Whether those go back to the disk; while a log is replayed they do not."""
         self.when_quiet: Callable[[], bool] = bool
-        """Does a piece, of milliseconds, of what can wait for a moment without requests, and says whether there
-        was any; called by a transport that knows of such moments, never within a request."""
+        """Does a piece, of milliseconds, of what can wait for a moment without requests, and says whether
+        there was any; called by a transport that knows of such moments, never within a request."""
         self.is_member: Callable[[Actor, int], bool] = _has_group
         """Says whether somebody is a member of a group; a transport puts in its place one that also knows
         of further groups."""

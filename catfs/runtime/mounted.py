@@ -211,6 +211,7 @@ def conclude_suspended(
         CatfsError, OSError: as `Session` and `conclude`.
     """
     job = read_job(facts.folder)
+    _leave_dead_mounts(facts)
     with Session(
         workspace, facts.identity, job.declarations, SessionKind.MOUNT, resumed=True, rebase=rebase
     ) as session:
@@ -236,6 +237,18 @@ def undo_suspended(workspace: Workspace, facts: SessionFacts, first: int) -> Non
         CatfsError, OSError: as `Session` and `Session.undo`.
     """
     job = read_job(facts.folder)
+    _leave_dead_mounts(facts)
     with Session(workspace, facts.identity, job.declarations, SessionKind.MOUNT, resumed=True) as session:
         session.suspend()
         session.undo(first)
+
+
+def _leave_dead_mounts(facts: SessionFacts) -> None:
+    """Take away what a server that was killed has left mounted: the originals lie below it.
+
+    Raises:
+        OSError: EPERM when that is not permitted.
+    """
+    for domain in facts.domains:
+        if is_mount_point(domain):
+            detach(os.fsencode(domain))

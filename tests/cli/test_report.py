@@ -2,9 +2,13 @@
 
 import base64
 import json
+import os
+import stat
 import subprocess
 import zlib
 from pathlib import Path
+
+import pytest
 
 from catfs.records import WRITE_LOG_FILE
 from catfs.records.schema import validate
@@ -42,6 +46,34 @@ def test_a_place_that_is_none_is_refused(sample: SampleWorkspace) -> None:
         result = run_catfs(["report", "-o", place], sample.root)
         assert result.status == 2, place
         assert "cannot be a file" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["fifo", "symlink", "character_device"])
+def test_what_is_no_file_stays(sample: SampleWorkspace, kind: str) -> None:
+    """A page takes the place of a page, and never of a device, a pipe or a link."""
+    sample.add_run()
+    page = sample.root / "page.html"
+    if kind == "fifo":
+        os.mkfifo(page)
+    elif kind == "symlink":
+        page.symlink_to("elsewhere")
+    else:
+        os.mknod(page, stat.S_IFCHR | 0o600, os.makedev(1, 7))
+    before = page.lstat()
+    for command in (["report", "-o", "page.html"], ["export", "--format", "sqlite", "-o", "page.html"]):
+        result = run_catfs(command, sample.root)
+        assert result.status == 2
+        assert f"expected a file or a free name, got the {kind.replace('_', ' ')} page.html" in result.stderr
+    assert page.lstat() == before
+
+
+def test_standard_output_is_not_named_by_a_dash(sample: SampleWorkspace) -> None:
+    """Nobody finds a file of that name afterwards."""
+    sample.add_run()
+    result = run_catfs(["report", "-o", "-"], sample.root)
+    assert result.status == 2
+    assert "expected a file: what is made is not written to standard output" in result.stderr
+    assert not (sample.root / "-").exists()
 
 
 def test_what_a_changed_output_was_is_taken_from_git(sample: SampleWorkspace) -> None:

@@ -325,6 +325,26 @@ def test_mounting_again_resumes_what_a_killed_server_left(mount: Mount) -> None:
     assert (mount.domain / "made").read_text() == "made\n"
 
 
+@pytest.mark.parametrize("ending", [("umount", "domain", "--commit"), ("commit", "domain")])
+def test_what_a_killed_server_left_is_committed_under_its_dead_mount(
+    mount: Mount, ending: tuple[str, ...]
+) -> None:
+    """What was synced is there, what the kernel still remembers of the view is not taken for the original."""
+    mount.mount("--output", "domain/out")
+    (mount.domain / "out").mkdir()
+    (mount.domain / "out" / "made").write_text("made\n")
+    descriptor = os.open(mount.domain, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    assert os.listdir(mount.domain / "out") == ["made"]
+    kill_hard(mount.server())
+    assert mount.is_mounted()
+    result = mount.catfs(*ending)
+    assert result.status == 0, result.stderr
+    assert not mount.is_mounted()
+    assert (mount.domain / "out" / "made").read_text() == "made\n"
+
+
 @pytest.mark.parametrize("delay", [0, 1, 3])
 def test_server_killed_while_a_program_writes(mount: Mount, delay: int) -> None:
     """Wherever the server is, the original stays byte-identical and the next command works."""
