@@ -53,9 +53,7 @@ def target_argument(word: str) -> Path:
     """
     path = path_argument(word)
     if word == "-":
-        raise argparse.ArgumentTypeError(
-            "expected a file: what is made is not written to standard output"
-        )
+        raise argparse.ArgumentTypeError("expected a file: what is made is not written to standard output")
     with suppress(OSError):  # nothing there, or the command will say what is wrong with the place
         mode = path.lstat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
