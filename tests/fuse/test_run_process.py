@@ -23,6 +23,9 @@ pytestmark = pytest.mark.fuse
 
 LARGE_BYTES = 100_000_000
 
+_READY_AND_WAITING = "echo ready; exec sleep 1000"
+"""A command that waits. A shell that starts a program just when SIGINT comes can lose it, outside too."""
+
 
 def test_outside_sees_the_original_while_the_command_runs(project: Project) -> None:
     """What the command writes is seen by it alone until the commit."""
@@ -99,7 +102,7 @@ def test_reader_that_goes_away_ends_the_command_as_outside(project: Project, ste
 @pytest.mark.parametrize("confine", ["on", "off"])
 def test_signal_ends_the_command(project: Project, number: signal.Signals, confine: str) -> None:
     """A signal to `catfs run` ends the command; its status says which, and nothing is committed."""
-    script = "echo made > output; echo ready; sleep 1000"
+    script = f"echo made > output; {_READY_AND_WAITING}"
     with project.start(script, "--output", "output", "--confine", confine) as started:
         assert started.read_line() == b"ready"
         started.signal(number)
@@ -113,7 +116,7 @@ def test_signal_from_the_terminal_ends_the_command(project: Project) -> None:
     """Ctrl-C reaches the helpers of `catfs run` too; the run still ends as interrupted, with its record."""
     with (project.path / "large").open("wb") as stream:
         stream.truncate(300 << 20)  # its reading is under way when the signal comes
-    with project.start("echo ready; sleep 1000") as started:
+    with project.start(_READY_AND_WAITING) as started:
         assert started.read_line() == b"ready"
         os.killpg(started.pid, signal.SIGINT)
         assert started.end().status == 130
