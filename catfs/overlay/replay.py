@@ -13,7 +13,7 @@ from catfs.overlay.attributes import AttributeChanges, Attributes
 from catfs.overlay.nodes import Actor, Directory, File, Node
 from catfs.overlay.state import ROOT_INODE
 from catfs.overlay.view import View
-from catfs.records.write_record import ProcessRecord, Record, WriteRecord
+from catfs.records.write_record import UNCHANGING, ProcessRecord, Record, WriteRecord
 
 _MODE_MAX = 0o177777
 """The format and permission bits of the largest mode."""
@@ -46,12 +46,12 @@ def replay(records: Iterable[Record], view: View, nodes: dict[int, Node] | None 
     Raises:
         ReplayError: at the first record that does not fit.
     """
-    player = Replay(view, nodes)
+    again = Replay(view, nodes)
     gives_back, view.gives_back = view.gives_back, False  # whoever wrote the log has seen to that
     for record in records:
-        player.apply(record)
+        again.apply(record)
     view.gives_back = gives_back
-    return player.bases
+    return again.bases
 
 
 class ReplayClock:
@@ -95,10 +95,9 @@ class Replay:
         if record.domain >= len(self._view.roots):
             problem = f"expected one of {len(self._view.roots)} domains, got {record.domain}"
             raise ReplayError(record, problem)
-        if record.op in {"read", "content", "sync"}:
-            return
-        if record.op == "base":
-            self.bases.append(record)
+        if record.op in UNCHANGING and record.op != "undo":
+            if record.op == "base":
+                self.bases.append(record)
             return
         if record.numbers.get("mode", 0) > _MODE_MAX:
             raise ReplayError(record, f"expected a mode of 16 bits, got {record.numbers['mode']:#o}")

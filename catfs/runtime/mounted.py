@@ -19,7 +19,7 @@ from catfs.runtime.background import start_server, wait_in_foreground
 from catfs.runtime.committed import committed_run
 from catfs.runtime.declaration import DomainDeclaration, declare
 from catfs.runtime.mount_server import Mounting, MountServer, conclude_mounted, with_policy
-from catfs.runtime.mounts import detach, is_mount_point
+from catfs.runtime.mounts import is_mount_point
 from catfs.runtime.recovery import recover_workspace
 from catfs.runtime.request import Job, RunRequest, resolve_request
 from catfs.runtime.session import Session, SessionKind
@@ -29,6 +29,7 @@ from catfs.runtime.sessions import (
     clear_dead_session,
     half_removed,
     is_suspended,
+    leave_dead_mounts,
     list_sessions,
     wait_until_ended,
     who_keeps,
@@ -137,8 +138,7 @@ def _clear_way(
         if facts.live and not is_mount_point(domain):
             raise _not_ended(facts, domain)
         if facts.is_mount and not facts.live:
-            if is_mount_point(domain):
-                detach(os.fsencode(domain))
+            leave_dead_mounts(facts)
             decided = committed_run(workspace, facts.folder)
             # Of one that cannot be gone on with the server was killed before it had mounted anything.
             if fresh or decided is not None or not is_suspended(facts):
@@ -211,7 +211,7 @@ def conclude_suspended(
         CatfsError, OSError: as `Session` and `conclude`.
     """
     job = read_job(facts.folder)
-    _leave_dead_mounts(facts)
+    leave_dead_mounts(facts)
     with Session(
         workspace, facts.identity, job.declarations, SessionKind.MOUNT, resumed=True, rebase=rebase
     ) as session:
@@ -237,18 +237,7 @@ def undo_suspended(workspace: Workspace, facts: SessionFacts, first: int) -> Non
         CatfsError, OSError: as `Session` and `Session.undo`.
     """
     job = read_job(facts.folder)
-    _leave_dead_mounts(facts)
+    leave_dead_mounts(facts)
     with Session(workspace, facts.identity, job.declarations, SessionKind.MOUNT, resumed=True) as session:
         session.suspend()
         session.undo(first)
-
-
-def _leave_dead_mounts(facts: SessionFacts) -> None:
-    """Take away what a server that was killed has left mounted: the originals lie below it.
-
-    Raises:
-        OSError: EPERM when that is not permitted.
-    """
-    for domain in facts.domains:
-        if is_mount_point(domain):
-            detach(os.fsencode(domain))

@@ -98,12 +98,12 @@ def _ticker(session: Session, job: Job, show: Show | None) -> Callable[[], None]
 
     A domain that cannot be read ends it at once, and records go out to whoever follows the log.
     """
-    ahead = [look_ahead]
+    at_first = [look_ahead]
 
     def tick() -> None:
         session.base.check()
-        if ahead:
-            ahead.pop()(session, job)
+        if at_first:
+            at_first.pop()(session, job)
         with suppress(OSError):  # a full disk is met at the end, by whoever needs the whole log
             session.log.flush()
         if show is not None:

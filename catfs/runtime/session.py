@@ -316,7 +316,7 @@ class Session:
         """Give what `states` would give of a session in which nothing happened, as far as that is known.
 
         Asked while the command runs, it reads what the end will ask for: what other runs have committed so
-        far, the beginnings of index and packs.
+        far, the beginnings of index and packs. What is known of the domains then serves the early folds.
 
         Raises:
             CatfsError, OSError: as `states`.

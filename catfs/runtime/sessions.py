@@ -269,7 +269,21 @@ def clear_dead_session(facts: SessionFacts, in_use: Collection[Path] = ()) -> No
     Raises:
         OSError: when a mount cannot be taken away or a file cannot be removed.
     """
-    for domain in facts.domains if facts.is_mount else ():
+    if facts.is_mount:
+        leave_dead_mounts(facts, in_use)
+    remove_session_folder(facts.folder)
+
+
+def leave_dead_mounts(facts: SessionFacts, in_use: Collection[Path] = ()) -> None:
+    """Take away what a server that is gone has left mounted: the originals lie below it.
+
+    Args:
+        facts: The session, of kind `mount`.
+        in_use: Domains that a live session has mounted since; they stay mounted.
+
+    Raises:
+        OSError: EPERM when that is not permitted.
+    """
+    for domain in facts.domains:
         if domain not in in_use and is_mount_point(domain):
             detach(os.fsencode(domain))
-    remove_session_folder(facts.folder)
